@@ -143,7 +143,7 @@ def freihand_scores(
     *,
     allow_reflection: bool = False,
 ) -> FreihandScores:
-    """Scores of N samples: joints (21, 3) m, verts (V, 3) m; joints and vertices are each aligned by themselves."""
+    """Scores of N samples of joints (21, 3) and vertices (V, 3) in metres, each aligned by itself."""
     joint_errors, vert_errors, f_scores = [], [], []
     for sample in zip(joints, true_joints, verts, true_verts, strict=True):
         j, true_j, v, true_v = (np.asarray(a, dtype=float) for a in sample)

@@ -108,7 +108,7 @@ def test_auc_equals_the_loop_over_thresholds():
 def test_2d_errors_do_not_depend_on_the_pictures_size_when_they_are_relative():
     rng = np.random.default_rng(0)
     target = rng.uniform(0, 100, (21, 2))
-    points = target + (3, 4)
+    points = target + np.array((3, 4))
     assert metrics.keypoint_error_px(points, target) == pytest.approx(5)
     box = max(np.ptp(target[:, 0]), np.ptp(target[:, 1]))
     assert metrics.mse_2d_percent(points, target) == pytest.approx(100 * 25 / box**2)
