@@ -3,8 +3,8 @@
 "hand"          one square a hand, 1.2 times the box of its 21 keypoints: the detected hand's where one is
                 found, else the requested hand's. Every requested hand gives one crop, so N is the same for
                 every method and a picture without a hand is not dropped but compared as it is.
-"hand1000-fid"  the union of all detected hands, no margin; pictures without a hand are dropped (its cal_fid-h).
-"hand1000-kid"  one box a detected hand, no margin, stretched to a square; pictures without a hand are dropped
+"hand1000-fid"  the union of all detected hands, no margin; pictures without one are dropped (its cal_fid-h).
+"hand1000-kid"  one box a detected hand, no margin, stretched to a square; pictures without one are dropped
                 (its cal_kid-h).
 """
 

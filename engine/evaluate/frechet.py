@@ -3,8 +3,8 @@
     d² = |μa − μb|² + tr(Ca) + tr(Cb) − 2 tr (Ca Cb)^½
 
 With C = RᵀR, the eigenvalues of Ca Cb are the squared singular values of Ra Rbᵀ, so the last trace is the sum
-of those singular values. That is exact for singular covariances (fewer pictures than features), always real, and
-needs neither a matrix square root nor the usual 1e-6 on the diagonal.
+of those singular values. That is exact for singular covariances (fewer pictures than features), always real,
+and needs neither a matrix square root nor the usual 1e-6 on the diagonal.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kernel distance between two sets of features (Bińkowski et al. 2018): KID without its network.
 
-Squared maximum mean discrepancy under k(x, y) = (x·y / D + 1)³, averaged over random subsets. "unbiased" leaves
-the diagonals of k(x, x) out, as KID is defined; "hand1000" keeps them, as Hand1000's published script does, so
-that its table can be set beside ours (KID and KID-H there are biased upwards).
+Squared maximum mean discrepancy under k(x, y) = (x·y / D + 1)³, averaged over random subsets. "unbiased"
+leaves the diagonals of k(x, x) out, as KID is defined; "hand1000" keeps them, as Hand1000's published script
+does, so that its table can be set beside ours (KID and KID-H there are biased upwards).
 """
 
 from __future__ import annotations

@@ -11,18 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {
-    "torch",
-    "diffusers",
-    "transformers",
-    "accelerate",
-    "open3d",
-    "pyrender",
-    "mediapipe",
-    "rerun",
-    "anny",
-    "datasets",
-}
+HEAVY = {"torch", "diffusers", "transformers", "accelerate", "datasets", "anny"}
+HEAVY |= {"open3d", "pyrender", "mediapipe", "rerun"}
 PLOTS = {"matplotlib"}
 
 # Highest first. A module may import its own tier and those below it.

@@ -1,6 +1,6 @@
 """Fréchet and kernel distance against the formulas as the reference implementations write them.
 
-torch-fidelity itself is no dependency: it pulls torchvision and CUDA packages in. Its arithmetic is written out here.
+torch-fidelity itself is no dependency: it pulls torchvision and CUDA packages in. Its arithmetic is here.
 """
 
 from __future__ import annotations
