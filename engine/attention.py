@@ -1,7 +1,7 @@
 """Attention: one processor a layer, which edits logits by a bias and lets controls observe.
 
-`attend(unet, controls)` is the whole interface. A site that no control wants keeps its own processor; one that is
-only observed computes its output by the very call it used before, so recording changes no byte.
+`attend(unet, controls)` is the whole interface. A site that no control wants keeps its own processor; one that
+is only observed computes its output by the very call it used before, so recording changes no byte.
 
 Plan data here: BoostHand, Recorder. Live controls: HandBias, Recording, SelfMaps.
 """

@@ -1,7 +1,7 @@
 """Which words of a text speak of hands. No model, no tokenizer.
 
-AttentionHand's practice, which SesaHand inherits (papers/sesahand.md 6): hand words united with the words tagged
-VBG. The tag is by rule: -ing, unless a known noun, or a noun by its article.
+AttentionHand's practice, which SesaHand inherits (papers/sesahand.md 6): hand words united with the words
+tagged VBG. The tag is by rule: -ing, unless a known noun, or a noun by its article.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 HAND_WORDS = frozenset({"hand", "hands", "gesture", "gestures", "finger", "fingers"})
 # fmt: off
 ING_NOUNS = frozenset({
-    "thing", "things", "something", "anything", "nothing", "everything", "morning", "evening", "building",
-    "ceiling", "clothing", "string", "spring", "king", "ring", "wing", "sibling", "wedding", "during", "bring",
-    "sing", "sting", "fling", "sling", "swing", "duckling", "dumpling", "stocking", "earring", "pudding", "icing",
-    "lightning", "herring", "being", "darling", "viking", "beijing",
+    "thing", "things", "something", "anything", "nothing", "everything", "morning", "evening",
+    "building", "ceiling", "clothing", "string", "spring", "king", "ring", "wing", "sibling",
+    "wedding", "during", "bring", "sing", "sting", "fling", "sling", "swing", "duckling",
+    "dumpling", "stocking", "earring", "pudding", "icing", "lightning", "herring", "being",
+    "darling", "viking", "beijing",
 })
 # Nouns or verbs by context: "holding a painting", "painting a wall".
 ING_EITHER = frozenset({

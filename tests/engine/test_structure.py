@@ -18,7 +18,12 @@ def run(model, inputs, fusion=None, controls=(), strength=1.0):
 
     def call():
         return model(
-            x, t, encoder_hidden_states=text, controlnet_cond=hint, conditioning_scale=strength, return_dict=False
+            x,
+            t,
+            encoder_hidden_states=text,
+            controlnet_cond=hint,
+            conditioning_scale=strength,
+            return_dict=False,
         )
 
     if fusion is None:
@@ -122,7 +127,7 @@ def test_fusion_takes_further_controls(controlnet, inputs):
 
 
 def gradients(inputs, fusion, checkpointing=False):
-    """Gradient of a loss on the middle residual with respect to the deepest self-attention's query weights."""
+    """Gradient of a loss on the middle residual for the deepest self-attention's query weights."""
     model = tiny.controlnet().requires_grad_(True).train()
     if checkpointing:
         model.enable_gradient_checkpointing()
@@ -133,14 +138,19 @@ def gradients(inputs, fusion, checkpointing=False):
 
 
 def test_gradients_flow_through_psi_unless_detached(inputs):
-    through, detached = gradients(inputs, StructuralFusion()), gradients(inputs, StructuralFusion(detach=True))
+    through, detached = (
+        gradients(inputs, StructuralFusion()),
+        gradients(inputs, StructuralFusion(detach=True)),
+    )
     assert through.abs().max() > 0
     assert not torch.allclose(through, detached, rtol=1e-3)
 
 
 def test_gradient_checkpointing_changes_nothing(inputs):
     plain = gradients(inputs, StructuralFusion())
-    assert torch.allclose(plain, gradients(inputs, StructuralFusion(), checkpointing=True), rtol=1e-3, atol=1e-6)
+    assert torch.allclose(
+        plain, gradients(inputs, StructuralFusion(), checkpointing=True), rtol=1e-3, atol=1e-6
+    )
 
 
 def test_fusion_trains(inputs):
