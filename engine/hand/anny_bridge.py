@@ -1,4 +1,4 @@
-"""Between the hand and Anny, the body the hand was made from: pose Anny's hand with a HandPose, and read it back.
+"""Between the hand and Anny, the body it was made from: pose Anny's hand by a HandPose, and read it back.
 
 Anny turns each bone about world-aligned axes at its reference pose (`local-ref`), MANO each joint about
 world-aligned axes at its flat rest pose. With S the change of axes and F_j the rotation that flattening gave
@@ -100,8 +100,8 @@ def hand_pose_from_anny(deltas: dict[str, np.ndarray], side: Side) -> tuple[floa
 def wrist_turn(wrist_pose: np.ndarray, reference_orientation: np.ndarray) -> np.ndarray:
     """(3, 3) how the wrist is turned from Anny's reference pose.
 
-    wrist_pose: (4, 4) of the wrist in Anny's `bone_poses`; reference_orientation: (3, 3) of the same bone in the
-    model's `reference_bone_orientations`.
+    wrist_pose: (4, 4) of the wrist in Anny's `bone_poses`; reference_orientation: (3, 3) of the same bone in
+    the model's `reference_bone_orientations`.
     """
     return np.asarray(wrist_pose)[:3, :3] @ np.asarray(reference_orientation).T
 
@@ -118,11 +118,11 @@ def hand_from_anny(
 ) -> HandPose:
     """The HandPose, in the camera's frame, of a posed person's hand.
 
-    hand_pose (45,) rad: what anny_bone_rotations was given. wrist_pose (4, 4): the wrist in `bone_poses`, world.
-    reference_orientation (3, 3): see wrist_turn. anny_verts (13718, 3) m: the posed body, world.
+    hand_pose (45,) rad: what anny_bone_rotations was given. wrist_pose (4, 4): the wrist in `bone_poses`,
+    world; reference_orientation (3, 3): see wrist_turn. anny_verts (13718, 3) m: the posed body, world.
     T_camera_world (4, 4): world to camera, OpenCV axes. The shape comes from least squares on the posed
-    vertices, which are linear in betas once the pose is known; ridge (m^2 per vertex) keeps betas the hand does not
-    need near zero.
+    vertices, which are linear in betas once the pose is known; ridge (m^2 a vertex) keeps betas the hand
+    does not need near zero.
     """
     rest, model = anny_rest(side), _model(side)
     R, t = np.asarray(T_camera_world)[:3, :3], np.asarray(T_camera_world)[:3, 3]

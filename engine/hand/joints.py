@@ -1,7 +1,7 @@
 """The hand's joints: names, parents, orders. Plain constants.
 
-Two orders are in use. MANO's 16 joints (Romero, Tzionas and Black, "Embodied Hands", SIGGRAPH Asia 2017) end at
-the last knuckle of each finger; OpenPose's 21 keypoints, which are MediaPipe's, add the five fingertips.
+Two orders are in use. MANO's 16 joints (Romero, Tzionas and Black, "Embodied Hands", SIGGRAPH Asia 2017) end
+at the last knuckle of each finger; OpenPose's 21 keypoints, which are MediaPipe's, add the five fingertips.
 """
 
 from __future__ import annotations

