@@ -187,7 +187,7 @@ def test_pose_hand_is_cached_and_equal(model):
 
 
 def test_bad_files_are_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="engine.hand.build"):
+    with pytest.raises(UserError, match=r"engine\.hand\.build"):
         HandModel.load(path=tmp_path / "none.npz")
     (tmp_path / "bad.npz").write_bytes(b"not a zip")
     with pytest.raises(UserError, match="cannot be read"):
