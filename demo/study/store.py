@@ -1,0 +1,438 @@
+"""Where a study's answers are kept: SQLAlchemy on SQLite or PostgreSQL, with an optional journal beside it.
+
+An answer is on disk when `save` returns, and stands there once however often it is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, Engine, Select, create_engine, event, make_url, select, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.orm import Session, sessionmaker
+
+from demo.study import schedule
+from demo.study.journal import Event, HubJournal, Journal
+from demo.study.tables import Answer, Base, Participant, Secret, StudyVersion, Trial
+from engine.types import UserError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_URL = f"sqlite:///{Path(__file__).parents[2] / 'data' / 'study.db'}"
+GIVEN_UP_AFTER_S = 2 * 3600.0  # after so long without an answer a slot goes to the next newcomer as well
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x484C5354  # the key of PostgreSQL's advisory lock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a participant is: the trial to show, and what of it has been answered."""
+
+    participant: str
+    version: str
+    language: str
+    source: str
+    total: int  # trials, the training trial not counted
+    trial: str | None = None  # its id; None when all are answered
+    position: int = 0  # 0 is the training trial
+    planned: schedule.Trial | None = None
+    served_at: float | None = None  # Unix s
+    answered: frozenset[tuple[str, str]] = frozenset()  # (question, side)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAnswer:
+    """`id` is the answer's own: sent again, it changes nothing."""
+
+    id: str
+    trial: str
+    question: str
+    side: str  # of a rating; "" for a pairwise answer
+    value: str
+    response_ms: int
+    viewed_ms: int
+
+
+class Store:
+    """One a process, shared by its threads; several processes may share a database."""
+
+    def __init__(
+        self, url: str = DEFAULT_URL, journal: Journal | None = None, clock: Callable[[], float] = time.time
+    ):
+        self.engine = _connect(url)
+        self.clock = clock
+        self._journal = journal
+        self._session = sessionmaker(self.engine, expire_on_commit=False)
+        self._enrolling = threading.Lock()
+        _migrate(self.engine)
+        if journal:
+            self._replay(journal)
+        self._pid_key = self._secret("pid")
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """A store by its URL: sqlite:///FILE, postgresql://…, bucket:///FOLDER or hub://OWNER/DATASET."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("bucket", "hub"):
+            return cls(url)
+        scratch = Path(
+            tempfile.mkdtemp(prefix="study-")
+        )  # this database is rebuilt from the journal at each start
+        if parts.scheme == "bucket":
+            journal = Journal(Path(parts.path))
+        else:
+            journal = HubJournal(f"{parts.netloc}{parts.path}", scratch / "journal")
+        return cls(f"sqlite:///{scratch / 'study.db'}", journal)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    # --- a participant's way ---------------------------------------------------------------------------
+
+    def find(self, study: str, pid: str) -> Standing | None:
+        """Where the participant whose link says `pid` stands; None for one who has not consented."""
+        with self._session.begin() as session:
+            person = session.scalar(self._by_pid(study, pid))
+            return person and _standing(session, person)
+
+    def enrol(
+        self,
+        study: str,
+        version: str,
+        definition: dict[str, Any],
+        design: schedule.Design,
+        *,
+        pid: str,
+        language: str,
+        source: str,
+        consent_version: str,
+    ) -> Standing:
+        """Take in a participant who has just consented, with a slot of the schedule. Twice is once."""
+        self._ensure_version(study, version, definition, design.methods)
+        # The lock and FOR UPDATE give slots one at a time, within this process and among several.
+        with self._enrolling, self._session.begin() as session:
+            session.execute(select(StudyVersion).filter_by(version=version).with_for_update())
+            person = session.scalar(self._by_pid(study, pid))
+            if person is None:
+                now = self.clock()
+                person = Participant(
+                    id=_new_id(),
+                    version=version,
+                    study=study,
+                    pid_hash=self._hash(study, pid),
+                    slot=_free_slot(session, version, now),
+                    language=language,
+                    source=source,
+                    consent_version=consent_version,
+                    consented_at=now,
+                    seen_at=now,
+                    position=0,
+                )
+                session.add(person)
+                session.flush()
+                session.add_all(_trials(person.id, schedule.block(design, person.slot)))
+                session.flush()
+            trials = _trials_of(session, person)
+            standing = _standing(session, person)
+        self._note(
+            f"{person.id}/enrolled",
+            {"participant": _row(person), "trials": [_row(trial) for trial in trials]},
+        )
+        return standing
+
+    def serve(self, trial: str) -> None:
+        """Note that the trial's pictures are on their way to the participant."""
+        with self._session.begin() as session:
+            row = session.get(Trial, trial)
+            if row is not None:
+                row.served_at = self.clock()
+                session.get(Participant, row.participant_id).seen_at = row.served_at
+
+    def save(self, participant: str, answer: NewAnswer, steps: Sequence[tuple[str, str]]) -> Standing:
+        """Keep an answer and say where the participant is now; `steps` are the (question, side) that make a trial whole.
+
+        Raises UserError for an answer to another trial than the present one, or to no step of it.
+        """
+        with self._session.begin() as session:
+            person = session.get(Participant, participant, with_for_update=True)
+            row = session.get(Answer, answer.id)
+            if person is None:
+                raise UserError("You are not taking part in this study.", code="not_enrolled")
+            if row is None:
+                trial = session.get(Trial, answer.trial)
+                if trial is None or trial.participant_id != person.id or trial.position != person.position:
+                    raise UserError(
+                        "This answer is not to the present pair; please reload the page.", code="stale"
+                    )
+                answered = _answered(session, trial)
+                step = (answer.question, answer.side)
+                if step not in steps or step in answered:
+                    raise UserError("This question is not open; please reload the page.", code="stale")
+                now = self.clock()
+                person.seen_at = now
+                if len(answered) + 1 == len(steps):
+                    person.position += 1
+                    if person.position == len(_trials_of(session, person)):
+                        person.finished_at = now
+                row = Answer(
+                    id=answer.id,
+                    trial_id=trial.id,
+                    question=answer.question,
+                    side=answer.side,
+                    value=answer.value,
+                    response_ms=answer.response_ms,
+                    viewed_ms=answer.viewed_ms,
+                    answered_at=now,
+                )
+                session.add(row)
+                session.flush()
+            standing = _standing(session, person)
+        # Also when the answer stood already: the process may have died between the database and the journal.
+        progress = {"id": person.id, "position": person.position, "finished_at": person.finished_at}
+        self._note(f"{person.id}/{row.id}", {"answer": _row(row), "progress": progress})
+        return standing
+
+    def withdraw(self, participant: str) -> None:
+        """Delete the participant and every answer. What remains is that somebody withdrew."""
+        with self._session.begin() as session:
+            person = session.get(Participant, participant)
+            if person is None:
+                return
+            if self._journal:  # first, or a crash in between would bring the answers back at the next start
+                self._journal.forget(participant, {"withdrawn": {"version": person.version}})
+            session.get(StudyVersion, person.version).withdrawn += 1
+            session.delete(person)  # trials and answers go by the database's cascade
+
+    # --- the owner's view ------------------------------------------------------------------------------
+
+    def versions(self, study: str) -> list[StudyVersion]:
+        """The versions that somebody has taken part in."""
+        with self._session.begin() as session:
+            return list(session.scalars(select(StudyVersion).filter_by(name=study)))
+
+    def finished(self, version: str) -> int:
+        """How many have finished."""
+        with self._session.begin() as session:
+            people = session.scalars(select(Participant.finished_at).filter_by(version=version))
+            return sum(finished_at is not None for finished_at in people)
+
+    def people(self, version: str) -> list[Participant]:
+        with self._session.begin() as session:
+            return list(
+                session.scalars(select(Participant).filter_by(version=version).order_by(Participant.id))
+            )
+
+    def answers(self, version: str) -> list[tuple[Answer, Trial]]:
+        """Every answer with its trial, in a stable order."""
+        query = (
+            select(Answer, Trial)
+            .join(Trial, Answer.trial_id == Trial.id)
+            .join(Participant, Trial.participant_id == Participant.id)
+            .where(Participant.version == version)
+            .order_by(Participant.id, Trial.position, Answer.answered_at, Answer.id)
+        )
+        with self._session.begin() as session:
+            return [(answer, trial) for answer, trial in session.execute(query)]
+
+    # --- inside ----------------------------------------------------------------------------------------
+
+    def _by_pid(self, study: str, pid: str) -> Select[tuple[Participant]]:
+        return select(Participant).filter_by(study=study, pid_hash=self._hash(study, pid))
+
+    def _hash(self, study: str, pid: str) -> str:
+        """What is kept of a link's identifier: it finds the participant again and says nothing else."""
+        key = bytes.fromhex(self._pid_key)
+        return hashlib.blake2b(f"{study}\0{pid}".encode(), key=key, digest_size=16).hexdigest()
+
+    def _secret(self, name: str) -> str:
+        with self._enrolling, self._session.begin() as session:
+            _one_at_a_time(session.connection())
+            row = session.get(Secret, name)
+            if row is None:
+                row = Secret(name=name, value=secrets.token_hex(32))
+                session.add(row)
+        self._note("secret", {"secret": _row(row)})
+        return row.value
+
+    def _ensure_version(
+        self, study: str, version: str, definition: dict[str, Any], methods: Sequence[str]
+    ) -> None:
+        with self._enrolling, self._session.begin() as session:
+            if session.get(StudyVersion, version) is not None:
+                return
+            _one_at_a_time(session.connection())
+            session.expire_all()
+            row = session.get(StudyVersion, version)
+            if row is None:
+                row = StudyVersion(
+                    version=version, name=study, definition=definition, methods=list(methods), withdrawn=0
+                )
+                session.add(row)
+        self._note(f"version-{version}", {"version": _row(row)})
+
+    def _note(self, name: str, row: Event) -> None:
+        if self._journal:
+            self._journal.write(name, row)
+
+    def _replay(self, journal: Journal) -> None:
+        """Bring every row of the journal into the database that is not there yet."""
+        withdrawn: dict[str, int] = {}
+        with self._session.begin() as session:
+            for entry in journal.replay():
+                if "withdrawn" in entry:
+                    version = entry["withdrawn"]["version"]
+                    withdrawn[version] = withdrawn.get(version, 0) + 1
+                    continue
+                for table, key in (
+                    (Secret, "secret"),
+                    (StudyVersion, "version"),
+                    (Participant, "participant"),
+                ):
+                    if key in entry:
+                        session.merge(table(**entry[key]))
+                session.flush()
+                for row in entry.get("trials", ()):
+                    session.merge(Trial(**row))
+                if "answer" in entry:
+                    session.merge(Answer(**entry["answer"]))
+                    progress = entry["progress"]
+                    person = session.get(Participant, progress["id"])
+                    if person.position < progress["position"]:
+                        person.position, person.finished_at = progress["position"], progress["finished_at"]
+            for version, count in withdrawn.items():
+                row = session.get(StudyVersion, version)
+                row.withdrawn = max(row.withdrawn, count)
+
+
+# --- rows ---------------------------------------------------------------------------------------------
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
+
+
+def _row(row: Base) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in row.__mapper__.column_attrs}
+
+
+def _trials(participant: str, planned: Sequence[schedule.Trial]) -> list[Trial]:
+    return [
+        Trial(
+            id=_new_id(),
+            participant_id=participant,
+            position=position,
+            kind=trial.kind,
+            stimulus=trial.stimulus,
+            left=trial.left,
+            right=trial.right,
+            broken=trial.broken,
+        )
+        for position, trial in enumerate(planned)
+    ]
+
+
+def _trials_of(session: Session, person: Participant) -> list[Trial]:
+    query = select(Trial).filter_by(participant_id=person.id).order_by(Trial.position)
+    return list(session.scalars(query))
+
+
+def _answered(session: Session, trial: Trial) -> set[tuple[str, str]]:
+    rows = session.execute(select(Answer.question, Answer.side).filter_by(trial_id=trial.id))
+    return {(question, side) for question, side in rows}
+
+
+def _standing(session: Session, person: Participant) -> Standing:
+    trials = _trials_of(session, person)
+    common = {
+        "participant": person.id,
+        "version": person.version,
+        "language": person.language,
+        "source": person.source,
+        "total": len(trials) - 1,
+    }
+    if person.finished_at is not None:
+        return Standing(**common, position=person.position)
+    trial = trials[person.position]
+    planned = schedule.Trial(
+        kind=trial.kind, stimulus=trial.stimulus, left=trial.left, right=trial.right, broken=trial.broken
+    )
+    return Standing(
+        **common,
+        trial=trial.id,
+        position=trial.position,
+        planned=planned,
+        served_at=trial.served_at,
+        answered=frozenset(_answered(session, trial)),
+    )
+
+
+def _free_slot(session: Session, version: str, now: float) -> int:
+    """The first slot that nobody has finished or is at work on."""
+    kept = Participant.finished_at.is_not(None) | (Participant.seen_at > now - GIVEN_UP_AFTER_S)
+    taken = set(session.scalars(select(Participant.slot).where(Participant.version == version, kept)))
+    return next(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+
+# --- the database -------------------------------------------------------------------------------------
+
+
+def _connect(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite":
+            Path(parsed.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError):
+        raise UserError(
+            "The store's URL must be sqlite:///FILE, postgresql://…, bucket:///FOLDER or hub://OWNER/DATASET.",
+            code="bad_store",
+        ) from None
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"This store needs the package {error.name}: pip install 'psycopg[binary]'.", code="no_driver"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late; _sqlite_begin sends ours
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # two writers then wait for each other instead of failing
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Let no other process in until this transaction ends. SQLite's transactions do that by themselves."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def _migrate(engine: Engine) -> None:
+    """Bring the tables to the newest revision."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        _one_at_a_time(connection)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
