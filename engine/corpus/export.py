@@ -61,7 +61,7 @@ class Exporter:
     def cases(self) -> list[Case]:
         from engine.evaluate.cases import load_cases
 
-        return load_cases(self.job.data, self.job.n, split=self.job.split)
+        return load_cases(self.job.data, self.job.n, split=self.job.split, images=False)
 
     @cached_property
     def engine(self) -> Engine:

@@ -80,7 +80,8 @@ def _freihand_sample(sample: Sample, hand: HandPose) -> FreihandSample:
     posed = pose_hand(hand)
     left, top, right, _ = (round(v) for v in square_box(keypoints_px(posed, camera), FREIHAND_MARGIN))
     side = right - left
-    to_crop = np.array([[1, 0, -left], [0, 1, -top], [0, 0, side / FREIHAND_PX]]) * (FREIHAND_PX / side)
+    zoom = FREIHAND_PX / side
+    to_crop = np.array([[zoom, 0, -left * zoom], [0, zoom, -top * zoom], [0, 0, 1]])
     K = to_crop @ np.array(camera.K)
     square = Camera(K=tuple(map(tuple, K)), width_px=FREIHAND_PX, height_px=FREIHAND_PX)
     root = K @ posed.joints[ROOT_JOINT]

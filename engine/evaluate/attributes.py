@@ -37,9 +37,7 @@ class AttributeNet(nn.Module):
     def __init__(self, classes: Mapping[str, Sequence[str]]):
         super().__init__()
         self.classes = {name: tuple(values) for name, values in classes.items()}
-        layers: list[nn.Module] = [_block(3, WIDTHS[0], kernel=7, stride=4)]
-        layers += [_block(a, b) for a, b in pairwise(WIDTHS)]
-        self.trunk = nn.Sequential(*layers)
+        self.trunk = trunk()
         self.neck = nn.Linear(2 * WIDTHS[-1], FEATURES)
         self.heads = nn.ModuleDict(
             {name: nn.Linear(FEATURES, len(values)) for name, values in self.classes.items()}
@@ -52,6 +50,12 @@ class AttributeNet(nn.Module):
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         features = self.features(x)
         return {name: head(features) for name, head in self.heads.items()}
+
+
+def trunk() -> nn.Sequential:
+    """Pictures (B, 3, H, W) -> (B, 160, H / 32, W / 32)."""
+    blocks = [_block(a, b) for a, b in pairwise(WIDTHS)]
+    return nn.Sequential(_block(3, WIDTHS[0], kernel=7, stride=4), *blocks)
 
 
 def _block(inside: int, outside: int, kernel: int = 3, stride: int = 2) -> nn.Sequential:

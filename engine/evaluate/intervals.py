@@ -33,6 +33,18 @@ def mean_estimate(values: Sequence[float], *, seed: int = 0, resamples: int = RE
     return Estimate(float(x.mean()), float(low), float(high), len(x))
 
 
+def nested_estimate(values: np.ndarray, *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """The mean of values (runs, samples), with a bootstrap of the runs and of the samples they share."""
+    runs, samples = values.shape
+    rng = np.random.default_rng(seed)
+    means = [
+        values[np.ix_(rng.integers(runs, size=runs), rng.integers(samples, size=samples))].mean()
+        for _ in range(resamples)
+    ]
+    low, high = np.quantile(means, _tails())
+    return Estimate(float(values.mean()), float(low), float(high), samples)
+
+
 def distance_estimate(
     distance: Callable[[np.ndarray, np.ndarray], float],
     a: np.ndarray,
