@@ -93,7 +93,8 @@ def _caps(faces_bytes: bytes) -> np.ndarray:
     following = {a: b for a, b in edges if (b, a) not in edges}  # a rim's edges have no twin
     caps: list[tuple[int, int, int]] = []
     while following:
-        first, second = following.popitem()
+        first = min(following)  # so that the fan is the same for either winding
+        second = following.pop(first)
         loop = [first]
         while second != first and second in following:
             loop.append(second)
