@@ -1,7 +1,7 @@
 """Attention: one processor a layer, which edits logits by a bias and lets controls observe.
 
-`attend(unet, controls)` is the whole interface. A site that no control wants keeps its own processor; one that
-is only observed computes its output by the very call it used before, so recording changes no byte.
+`attend(unet, controls)` is the whole interface. A site that no control wants keeps its own processor; one
+that is only observed computes its output by the very call it used before, so recording changes no byte.
 
 Plan data here: BoostHand, Recorder. Live controls: HandBias, Recording, SelfMaps.
 """
@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.types import Site, register
 
@@ -21,16 +21,21 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class Control(Protocol):
-    """Edits or observes attention at the sites it wants."""
+class Control:
+    """Edits or observes attention at the sites it wants. A part's bind(hand_tokens, size) makes one."""
 
-    def wants(self, site: Site) -> bool: ...
+    def wants(self, site: Site) -> bool:
+        return False
 
     def bias(self, site: Site) -> Tensor | None:
         """(batch, 1, 1, keys), added to the logits; None for no change."""
+        return None
 
     def observe(self, site: Site, query: Tensor, key: Tensor, bias: Tensor | None) -> None:
         """query (batch, heads, queries, d), key (batch, heads, keys, d), bias as summed over all controls."""
+
+    def end_step(self) -> None:
+        """Called after each step of the loop."""
 
 
 def sites(model: nn.Module) -> dict[Site, nn.Module]:
@@ -159,8 +164,11 @@ class BoostHand:
         """hand_tokens: (batch, tokens) bool; all False for an unconditional row."""
         return HandBias(self, hand_tokens)
 
+    def bind(self, hand_tokens: Tensor, size: tuple[int, int]) -> HandBias:
+        return self.control(hand_tokens)
 
-class HandBias:
+
+class HandBias(Control):
     """BoostHand on one batch of texts. Without a hand token, or at alpha 0, it wants no site."""
 
     def __init__(self, part: BoostHand, hand_tokens: Tensor):
@@ -172,9 +180,6 @@ class HandBias:
 
     def bias(self, site: Site) -> Tensor:
         return self._bias
-
-    def observe(self, site: Site, query: Tensor, key: Tensor, bias: Tensor | None) -> None:
-        pass
 
 
 # --- observe ------------------------------------------------------------------------------------------
@@ -191,8 +196,11 @@ class Recorder:
         """size: (rows, columns) of the latents."""
         return Recording(self, size)
 
+    def bind(self, hand_tokens: Tensor, size: tuple[int, int]) -> Recording:
+        return self.control(size)
 
-class Recording:
+
+class Recording(Control):
     """Running means over heads and steps, never a list of maps. Reads the last row: the conditional one."""
 
     def __init__(self, part: Recorder, size: tuple[int, int]):
@@ -206,9 +214,6 @@ class Recording:
     def wants(self, site: Site) -> bool:
         return site.is_cross and site.place in self.places
 
-    def bias(self, site: Site) -> None:
-        return None
-
     def observe(self, site: Site, query: Tensor, key: Tensor, bias: Tensor | None) -> None:
         row = slice(-1, None)
         probs = probabilities(query[row].detach(), key[row].detach(), None if bias is None else bias[row])[0]
@@ -217,7 +222,6 @@ class Recording:
         self._step.append(probs.mean(0))
 
     def end_step(self) -> None:
-        """To be called after each step of the loop."""
         if self._step:
             self._shares.append(sum(self._step) / len(self._step))
             self._step = []
@@ -246,7 +250,7 @@ class Recording:
         return torch.stack(self._shares).cpu().numpy()
 
 
-class SelfMaps:
+class SelfMaps(Control):
     """The self-attention of one forward pass, pooled to `cells` (papers/sesahand.md 5, [P] 1 to 3).
 
     Keeps queries and keys (small), not maps; `fused` then computes the maps in query chunks. Differentiable.
@@ -259,9 +263,6 @@ class SelfMaps:
 
     def wants(self, site: Site) -> bool:
         return not site.is_cross
-
-    def bias(self, site: Site) -> None:
-        return None
 
     def observe(self, site: Site, query: Tensor, key: Tensor, bias: Tensor | None) -> None:
         self._seen[site.name] = (query, key)

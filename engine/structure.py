@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.attention import BoostHand, Control, SelfMaps, attend
 from engine.types import Camera, HandPose, register
@@ -162,14 +162,15 @@ def prepare(
     parts: Sequence[ControlNet | StructuralFusion],
     models: Models,
     size_px: tuple[int, int],
-    controls: Sequence[tuple[BoostHand, Control]] = (),
+    controls: Sequence[tuple[Any, Control]] = (),
 ) -> list[ControlBranch]:
     """Every ControlNet of a plan, ready; a StructuralFusion among the parts holds for all of them."""
     from engine.image import to_tensor
     from engine.render import render_hint
 
     fusion = next((part for part in parts if isinstance(part, StructuralFusion)), None)
-    inside = tuple(control for part, control in controls if part.control_branch)
+    boosts = [(part, control) for part, control in controls if isinstance(part, BoostHand)]
+    inside = tuple(control for part, control in boosts if part.control_branch)
     branches = []
     for part in parts:
         if isinstance(part, ControlNet):

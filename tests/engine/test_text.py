@@ -41,7 +41,8 @@ def clip():
     torch.manual_seed(0)
     config = CLIPTextConfig(
         vocab_size=600, hidden_size=tiny.WIDTH, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, max_position_embeddings=40, eos_token_id=521, bos_token_id=520, pad_token_id=521,
+        num_attention_heads=2, max_position_embeddings=40, bos_token_id=520, eos_token_id=521,
+        pad_token_id=521,
     )  # fmt: skip
     return TextEncoder(clip_tokenizer(), CLIPTextModel(config).eval(), length=40, zero_padding=False)
 
@@ -207,7 +208,7 @@ def test_explicit_settings_that_agree_are_accepted(models):
 def test_phrases():
     assert has_phrase("A man  Making OK hand gesture.", PHRASE)
     assert not has_phrase("a man making ok hand gestures", PHRASE)
-    assert with_phrase("a man.", PHRASE) == f"a man {PHRASE}"
+    assert with_phrase("a man.", PHRASE) == f"a man, {PHRASE}"
     assert with_phrase(TEXT, PHRASE) == TEXT
     assert with_phrase("", PHRASE) == PHRASE
 

@@ -1,0 +1,117 @@
+"""Init parts: what the loop starts from, and what is put back after each step.
+
+A part's verbs: start(models, sampler, size_px, noise, picture) and finish(image, picture). `source` is the
+plan whose picture it needs, or None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.types import Camera, HandPose, Plan, register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.denoise import Start
+    from engine.sampler import Sampler
+    from engine.weights import Models
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Pure noise."""
+
+    source = None
+
+    def start(
+        self,
+        models: Models,
+        sampler: Sampler,
+        size_px: tuple[int, int],
+        noise: Tensor,
+        picture: np.ndarray | None = None,
+    ) -> Start:
+        from engine.denoise import Start
+
+        return Start(latents=noise)
+
+    def finish(self, image: np.ndarray, picture: np.ndarray | None = None) -> np.ndarray:
+        return image
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Inpaint:
+    """HandRefiner's: paint the hands of another plan's picture anew and keep the rest.
+
+    The mask is each hand's box, of silhouette and keypoints, grown by 15 % of its sides and at least 30 px
+    in a picture of 512 (HandRefiner's code). With a UNet of nine channels the mask and the masked picture
+    are shown to it; with any, the source's latents at the next noise level are put back outside the mask
+    after each step.
+    """
+
+    source: Plan
+    hands: tuple[HandPose, ...] = ()
+    camera: Camera | None = None
+    grow: float = 0.15  # of the box's sides
+    grow_min: float = 30 / 512  # of the picture's longer side
+    project: bool = True  # put the source's latents back after each step
+    paste: bool = True  # and its pixels at the end: outside the mask nothing differs
+
+    def mask(self, size_px: tuple[int, int]) -> np.ndarray:
+        """(H, W) bool: True where the picture is painted anew."""
+        from engine.hand import pose_hand
+        from engine.render import keypoints_px, render_hint
+
+        height, width = size_px
+        view = self.camera.resized(width_px=width, height_px=height)
+        out = np.zeros(size_px, dtype=bool)
+        for hand in self.hands:
+            rows, columns = np.nonzero(render_hint("mask", (hand,), self.camera, size_px).any(-1))
+            points = keypoints_px(pose_hand(hand), view)
+            x = np.concatenate([columns, points[:, 0]])
+            y = np.concatenate([rows, points[:, 1]])
+            least = self.grow_min * max(size_px)
+            dx, dy = (max(self.grow * np.ptp(axis), least) for axis in (x, y))
+            top, bottom = (int(np.clip(v, 0, height)) for v in (y.min() - dy, y.max() + dy + 1))
+            left, right = (int(np.clip(v, 0, width)) for v in (x.min() - dx, x.max() + dx + 1))
+            out[top:bottom, left:right] = True
+        return out
+
+    def start(
+        self,
+        models: Models,
+        sampler: Sampler,
+        size_px: tuple[int, int],
+        noise: Tensor,
+        picture: np.ndarray | None = None,
+    ) -> Start:
+        import torch
+        import torch.nn.functional as F
+
+        from engine.denoise import Start
+        from engine.image import to_tensor
+
+        pixels = to_tensor(picture)
+        mask = torch.from_numpy(self.mask(size_px))[None, None].to(noise)
+        small = F.interpolate(mask, models.latent_size(size_px))
+        clean = models.encode(pixels)
+
+        def project(x: Tensor, index: int) -> Tensor:
+            return (1 - small) * sampler.noised(clean, noise, index) + small * x
+
+        extra = None
+        if models.unet.config.in_channels == 2 * noise.shape[1] + 1:
+            hidden = models.encode(pixels * (mask.to(pixels) < 0.5))
+            extra = torch.cat([small, hidden], dim=1)
+        return Start(latents=noise, extra=extra, project=project if self.project else None)
+
+    def finish(self, image: np.ndarray, picture: np.ndarray | None = None) -> np.ndarray:
+        if not self.paste:
+            return image
+        return np.where(self.mask(image.shape[:2])[..., None], image, picture)
