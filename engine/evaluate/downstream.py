@@ -171,12 +171,19 @@ def errors_mm(net: PoseNet, test: HandCrops) -> dict[str, np.ndarray]:
 
 
 def compare(
-    renders: HandCrops, sets: Mapping[str, HandCrops], test: HandCrops, *, steps: int, seeds: int
+    renders: HandCrops,
+    sets: Mapping[str, HandCrops],
+    test: HandCrops,
+    *,
+    steps: int,
+    seeds: int,
+    batch: int = 64,
 ) -> Table:
     """`sets`: a method's pictures by the method's name."""
     rows = []
     for name, generated in {ALONE: None, **sets}.items():
-        runs = [errors_mm(train(renders, generated, steps=steps, seed=seed), test) for seed in range(seeds)]
+        nets = (train(renders, generated, steps=steps, batch=batch, seed=seed) for seed in range(seeds))
+        runs = [errors_mm(net, test) for net in nets]
         cells = {key: nested_estimate(np.stack([run[key] for run in runs])) for key in runs[0]}
         note = "" if generated is None else f"{len(generated)} generated hands"
         title = name if generated is None else f"renders + {name}"
