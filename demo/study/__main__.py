@@ -32,7 +32,7 @@ def prepare(args: argparse.Namespace) -> None:
 
 def listing(args: argparse.Namespace) -> None:
     from demo.study import prepared
-    from demo.study.definition import load, names
+    from demo.study.definition import load, names, said
 
     for name in names():
         study = load(name)
@@ -41,7 +41,7 @@ def listing(args: argparse.Namespace) -> None:
             if name in prepared.names(args.root)
             else "not prepared"
         )
-        sys.stdout.write(f"{name}: {study.title['en']} ({len(study.stimuli)} stimuli, {state})\n")
+        sys.stdout.write(f"{name}: {said(study.title)} ({len(study.stimuli)} stimuli, {state})\n")
 
 
 def serve(args: argparse.Namespace) -> None:
@@ -151,7 +151,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log.setLevel(logging.INFO)
     args = parser().parse_args(arguments)
     try:
         args.run(args)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo.study.definition import Question
+from demo.study.definition import Question, said
 from demo.study.export import Dataset, Row
 from demo.study.statistics import (
     Estimate,
@@ -55,6 +55,7 @@ class Axis:
     """Everything about one question."""
 
     question: str
+    text: str  # as it was asked, in English where there is English
     kind: str
     votes: int
     pairs: tuple[Pair, ...]  # of a pairwise question
@@ -185,6 +186,7 @@ def _axis(data: Dataset, question: Question, rows: Sequence[Row], rounds: int) -
     quartiles = np.quantile(times, (0.25, 0.5, 0.75)) if times else (math.nan,) * 3
     return Axis(
         question=question.name,
+        text=said(question.text),
         kind=question.kind,
         votes=len(rows),
         pairs=_pairs(data, rows) if pairwise else (),

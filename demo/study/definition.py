@@ -27,6 +27,11 @@ Unique = AfterValidator(_unique)
 Translated = dict[str, str]  # language code -> text
 
 
+def said(text: Translated, language: str = "en") -> str:
+    """The text in a language, or else in the first that it has."""
+    return text.get(language) or next(iter(text.values()))
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

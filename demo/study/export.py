@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from demo.study.definition import Study, parse
+from demo.study.definition import Study, parse, said
 from demo.study.prepared import Prepared
 from demo.study.store import Store
 from engine.types import UserError
@@ -202,7 +202,7 @@ def codebook(data: Dataset) -> str:
     """What every column and value of the exports means, in Markdown."""
     study = data.study
     lines = [
-        f"# Codebook: {study.title['en']}",
+        f"# Codebook: {said(study.title)}",
         "",
         f"Study `{study.name}`, version `{data.version}`, export schema {SCHEMA}. One row is one answer.",
         "",
@@ -218,8 +218,8 @@ def codebook(data: Dataset) -> str:
     for question in study.questions:
         answers = ", ".join(question.options)
         if question.kind == "rating":
-            answers = f"1 ({question.low['en']}) to 5 ({question.high['en']})"
-        lines.append(f"| {question.name} | {question.kind} | {question.text['en']} | {answers} |")
+            answers = f"1 ({said(question.low)}) to 5 ({said(question.high)})"
+        lines.append(f"| {question.name} | {question.kind} | {said(question.text)} | {answers} |")
     lines += ["", "## Methods", "", *(f"- {method}" for method in data.methods)]
     lines += ["", "## Rules of exclusion, fixed before the study", ""]
     lines += [f"- {name}: {value}" for name, value in study.exclusion.model_dump().items()]

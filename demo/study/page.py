@@ -32,31 +32,27 @@ _SCRIPT = """
 """
 
 
-class StudyPage(gr.HTML):
-    """The participants' and the owner's screens. The store is opened by the first request, not before."""
+def create_study_page(store_url: str, token: str | None = None, root: Path = ROOT) -> gr.HTML:
+    """The participants' and the owner's screens, rendered where it stands.
 
-    def __init__(self, store_url: str, token: str | None, root: Path):
-        service: list[Any] = []
-        opening = threading.Lock()
+    `token` opens the results to the owner; None keeps them closed. The store is opened by the first request.
+    """
+    service: list[Any] = []
+    opening = threading.Lock()
 
-        def study(request: Any) -> dict[str, Any]:
-            with opening:
-                if not service:
-                    service.append(_service(store_url, token, root))
-            return service[0].call(request)
+    def study(request: Any) -> dict[str, Any]:
+        with opening:
+            if not service:
+                service.append(_service(store_url, token, root))
+        return service[0].call(request)
 
-        super().__init__(
-            html_template="<div class='host'></div>",
-            js_on_load=_SCRIPT.replace("${FOLDER}", str(STATIC)),
-            apply_default_css=False,
-            server_functions=[study],
-        )
-
-
-def create_study_page(store_url: str, token: str | None = None, root: Path = ROOT) -> StudyPage:
-    """The page, rendered where it stands. `token` opens the results to its owner; None keeps them closed."""
     gr.set_static_paths([STATIC])
-    return StudyPage(store_url, token, root)
+    return gr.HTML(
+        html_template="<div class='host'></div>",
+        js_on_load=_SCRIPT.replace("${FOLDER}", str(STATIC)),
+        apply_default_css=False,
+        server_functions=[study],
+    )
 
 
 def _service(store_url: str, token: str | None, root: Path) -> Any:

@@ -110,6 +110,8 @@ def _items(a: Analysis, axis: Axis) -> Table:
 
 
 def _facts(axis: Axis) -> str:
+    if not axis.votes:
+        return "No answers yet."
     low, middle, high = axis.seconds
     facts = [
         f"{axis.votes} answers",
@@ -140,7 +142,7 @@ def text(a: Analysis) -> str:
     parts = [f"{a.study}, version {a.version}", _text_table(_overview(a))]
     parts += [f"  excluded {who}: {why}" for who, why in a.excluded.items()]
     for axis in a.axes:
-        parts.append(f"== {axis.question} ==\n{_facts(axis)}")
+        parts.append(f"== {axis.question} ==\n{axis.text} {_facts(axis)}")
         tables = (_ranking(axis), _pairs(axis)) if axis.kind == "pairwise" else (_ratings(axis),)
         parts += [_text_table(table) for table in (*tables, _items(a, axis))]
     return "\n\n".join([*parts, _notes(a)]) + "\n"
@@ -161,8 +163,8 @@ def power_text(plan: StudyPlan) -> str:
         f"To find a preference of {_percent(plan.share)} with a chance of {_percent(plan.wanted)} (two-sided "
         f"sign test at 5 %), each pair needs {plan.votes} decided votes (power {_percent(plan.reached)}; "
         f"Wilson's interval would be {_percent(plan.interval.low)} to {_percent(plan.interval.high)}). "
-        f"With {_percent(plan.ties)} ties, {plan.pairs} pairs and {plan.comparisons} comparisons each, "
-        f"that takes {plan.participants} participants."
+        f"With {_percent(plan.ties)} ties, {plan.pairs} pairs, {plan.comparisons} comparisons each and a "
+        f"design effect of {plan.effect:.2f}, that takes {plan.participants} participants."
     )
 
 
@@ -182,7 +184,9 @@ def html(a: Analysis) -> str:
         )
         parts.append(f"<details><summary>Excluded participants</summary><ul>{listed}</ul></details>")
     for axis in a.axes:
-        parts.append(f"<h2>{escape(axis.question)}</h2><p>{escape(_facts(axis))}</p>")
+        parts.append(
+            f"<h2>{escape(axis.question)}</h2><p><q>{escape(axis.text)}</q> {escape(_facts(axis))}</p>"
+        )
         if axis.kind == "pairwise":
             span = max(
                 (abs(b) for s in axis.ranking for b in (s.strength.low, s.strength.high) if math.isfinite(b)),
@@ -224,7 +228,7 @@ def _html_table(table: Table, name: str, plots: Sequence[str] | None = None) -> 
 
 def _interval_svg(estimate: Estimate, low: float, high: float, middle: float) -> str:
     """A dot with its interval on an axis from low to high, and a line at what means no preference."""
-    if not math.isfinite(estimate.value):
+    if not estimate.n:
         return ""
 
     def x(value: float) -> float:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from demo.study.definition import Question, Study
+from demo.study.definition import Question, Study, said
 from demo.study.prepared import Library, Prepared
 from demo.study.store import NewAnswer, Standing, Store
 from engine.types import UserError
@@ -69,7 +69,7 @@ class Sessions:
         language = language_of(request)
         open_ones = [self._library.get(name).study for name in self._library.names()]
         listed = [
-            {"name": s.name, "title": _in(s.title, language), "about": _in(s.about, language)}
+            {"name": s.name, "title": said(s.title, language), "about": said(s.about, language)}
             for s in open_ones
         ]
         return {"screen": "studies", "studies": listed, **_words(language, list(texts()))}
@@ -81,7 +81,7 @@ class Sessions:
         study = prepared.study
         language = standing.language if standing else language_of(request, study)
         return {
-            "title": _in(study.title, language),
+            "title": said(study.title, language),
             "contact": study.contact,
             **_words(language, study.languages),
             **self._screen(prepared, standing, language),
@@ -165,13 +165,13 @@ class Sessions:
                 return {"screen": "full"}
             return {
                 "screen": "consent",
-                "about": _in(study.about, language),
-                "consent": _in(study.consent.text, language),
+                "about": said(study.about, language),
+                "consent": said(study.consent.text, language),
             }
         if standing.trial is None:
             return {
                 "screen": "done",
-                "debriefing": _in(study.debriefing, language),
+                "debriefing": said(study.debriefing, language),
                 **_completion(study, standing),
             }
         self._store.serve(standing.trial)
@@ -209,7 +209,7 @@ def _question(study: Study, step: tuple[str, str], standing: Standing, language:
     question = _asked(study, step)
     return {
         "answer": answer_id(standing.trial, step),
-        "text": _in(question.text, language),
+        "text": said(question.text, language),
         "kind": question.kind,
         "shows": question.shows,
         "side": step[1],
@@ -229,10 +229,6 @@ def _completion(study: Study, standing: Standing) -> Reply:
 
 def _words(language: str, languages: list[str]) -> Reply:
     return {"language": language, "languages": languages, "texts": texts()[language]}
-
-
-def _in(text: dict[str, str], language: str) -> str:
-    return text.get(language) or next(iter(text.values()))
 
 
 def _base64(content: bytes) -> str:

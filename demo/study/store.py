@@ -159,7 +159,7 @@ class Store:
                 session.get(Participant, row.participant_id).seen_at = row.served_at
 
     def save(self, participant: str, answer: NewAnswer, steps: Sequence[tuple[str, str]]) -> Standing:
-        """Keep an answer and say where the participant is now; `steps` are the (question, side) that make a trial whole.
+        """Keep an answer; returns where the participant is then. `steps`: a whole trial's (question, side).
 
         Raises UserError for an answer to another trial than the present one, or to no step of it.
         """

@@ -7,6 +7,7 @@ import { ZoomTogether } from './zoom.js';
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const SHORTCUTS = { a: 'left', arrowleft: 'left', b: 'right', arrowright: 'right', t: 'tie', n: 'both_bad' };
+const SETTLE_MS = 250; // a new question takes no answer for so long: a double click is one answer
 const ORDER = ['left', 'tie', 'both_bad', 'right']; // the outer buttons stand under their picture
 
 export async function mount(root, { call }) {
@@ -116,7 +117,7 @@ class Session {
   // Put a screen on the stage and let a screen reader start at its heading.
   fill(...content) {
     const first = !this.stage.childElementCount;
-    this.stage.replaceChildren(...content);
+    this.stage.replaceChildren(...content.filter(Boolean));
     const heading = this.stage.querySelector('[data-start]') ?? this.stage.querySelector('h1');
     heading?.setAttribute('tabindex', '-1');
     if (!first) {
@@ -158,7 +159,7 @@ class Session {
       h('h2', {}, t.consent_title), paragraphs(consent),
       h('h2', {}, t.stored_title), h('p', {}, t.stored),
       this.source === 'prolific' && h('p', {}, t.prolific_stored),
-      h('p', {}, `${t.contact}: ${this.contact}`),
+      h('p', {}, t.contact + t.colon + this.contact),
       form,
     );
   }
@@ -174,9 +175,9 @@ class Session {
     const t = this.texts;
     this.fill(
       h('h1', {}, t.done), paragraphs(debriefing),
-      code && h('p', { class: 'code' }, `${t.code}: `, h('strong', {}, code)),
+      code && h('p', { class: 'code' }, t.code + t.colon, h('strong', {}, code)),
       url && h('p', {}, h('a', { class: 'main', href: url }, t.to_prolific)),
-      h('p', {}, `${t.contact}: ${this.contact}`),
+      h('p', {}, t.contact + t.colon + this.contact),
       this.button(t.withdraw, () => this.confirmWithdrawal(), 'quiet'),
     );
   }
@@ -204,7 +205,7 @@ class Session {
     };
     this.zoom = new ZoomTogether(Object.values(this.frames).map(frame => frame.firstChild));
     this.brief = {
-      prompt: h('p', { hidden: true }, `${t.asked_prompt}: `, h('q', {}, reply.prompt)),
+      prompt: h('p', { hidden: true }, t.asked_prompt + t.colon, h('q', {}, reply.prompt)),
       hand: h('div', { class: 'reference', hidden: true }, h('p', {}, t.asked_hand), reference),
     };
     this.questionTitle = h('h2', { 'data-start': true });
@@ -244,7 +245,7 @@ class Session {
     const number = this.trial.questions_total - this.questions.length + 1;
     this.counter.textContent = t.question.replace('{number}', number).replace('{total}', this.trial.questions_total);
     const rated = { left: t.rate_a, right: t.rate_b }[question.side];
-    this.questionTitle.textContent = rated ? `${rated}: ${question.text}` : question.text;
+    this.questionTitle.textContent = rated ? rated + t.colon + question.text : question.text;
     this.brief.prompt.hidden = question.shows !== 'prompt';
     this.brief.hand.hidden = question.shows !== 'hand';
     for (const side of ['left', 'right']) this.frames[side].classList.toggle('dimmed', question.side !== '' && question.side !== side);
@@ -267,7 +268,7 @@ class Session {
     this.live.textContent = this.texts.saved;
     this.responded = this.watch();
     this.questionTitle.focus({ preventScroll: true });
-    this.setChoices(true);
+    setTimeout(() => this.trial && this.setChoices(true), SETTLE_MS);
   }
 
   setChoices(open) {
@@ -383,8 +384,10 @@ class Session {
   }
 }
 
+// Blank lines part paragraphs; a line's end inside one is a space, between Chinese characters nothing.
 function paragraphs(text) {
-  return h('div', {}, ...text.trim().split(/\n\s*\n/).map(part => h('p', {}, part)));
+  const flow = part => part.replace(/(?<=[\u3000-\uffef])\n(?=[\u3000-\uffef])/g, '').replace(/\n/g, ' ');
+  return h('div', {}, ...text.trim().split(/\n\s*\n/).map(part => h('p', {}, flow(part))));
 }
 
 // A picture without a name: its bytes came inside the reply.
