@@ -7,8 +7,8 @@ import logging
 import sys
 from pathlib import Path
 
-from engine.corpus.make import LEVELS, Recipe, make, make_sample
-from engine.corpus.scene import SPLITS
+from engine.corpus.make import Recipe, make, make_sample
+from engine.corpus.scene import LEVELS, SPLITS
 from engine.types import UserError
 
 
@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
         if name != "stats":
             command.add_argument("--level", choices=LEVELS, default="plain")
             command.add_argument("--seed", type=int, default=0)
+            command.add_argument("--gesture", help="one gesture in every picture, as Hand1000 is trained on")
             command.add_argument("--n", type=int, default=48)
         command.add_argument("--out" if name != "stats" else "--folder", type=Path, required=True)
         if name == "make":
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
             print(report(args.folder, args.split))
         else:
-            recipe = Recipe(level=args.level, split=args.split, seed=args.seed)
+            recipe = Recipe(level=args.level, split=args.split, seed=args.seed, gesture=args.gesture)
             if args.command == "make":
                 make(recipe, args.n, args.out, workers=args.workers)
             else:

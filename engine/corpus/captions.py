@@ -8,7 +8,6 @@ import numpy as np
 
 from engine.corpus.sample import Captions, Semantics
 
-NO_GESTURE = "holding up a hand"
 _AGE_WORDS = {"young": "young", "middle-aged": "middle-aged", "old": "elderly"}
 _OPENINGS = (
     "The image shows {who} {wearing}, {standing}.",
@@ -39,10 +38,11 @@ def describe(attributes: Mapping[str, str], rng: np.random.Generator) -> tuple[C
     where = f"in front of {article(a['wall'] + ' wall')}"
     short = f"{article(gender)} in {article(shirt)} {where}"
     phrase = a["phrase"]
+    raised = "both hands" if a["side"] == "both" else f"the {a['side']} hand"
     return (
         Captions(short=short, wordy=_wordy(a, shirt, rng), gesture=f"{short}, {phrase}"),
         Semantics(
-            pose=f"{article(gender)} facing the camera, seen from the chest up, {a['raised']} raised",
+            pose=f"{article(gender)} facing the camera, seen from the chest up, {raised} raised",
             action=f"wearing {article(shirt)} and looking at the camera",
             hand_action=phrase,
             environment=where,

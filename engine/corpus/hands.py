@@ -1,60 +1,109 @@
-"""Which hand, in which pose, seen from which side."""
+"""Which hands are raised, in which pose, seen from which side, holding what."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
+from engine.hand import anatomy, rotation
+from engine.hand.contact import overlap_m
+from engine.hand.gesture import Gesture, load_gestures
 from engine.types import HandPose, Side
+
+NO_GESTURE = "holding up a hand"
+SHARE_NAMED, SHARE_RANDOM = 0.6, 0.2  # the rest lies between two gestures
+JITTER_RAD = np.radians([4.0, 2.0, 1.5])  # of bend, spread and twist, standard deviation
+DEEPEST_M = 0.003  # fingers that press deeper into each other are drawn again
+GRASPS = ("cup_hold",)  # presets that are seen only around what they hold
+MIRROR_ROTVEC = np.array([1.0, -1.0, -1.0])
 
 
 @dataclass(frozen=True, kw_only=True)
 class HandChoice:
-    """A pose and how it is meant to be seen; the exact orientation is the placement's business."""
+    """A pose and how it is meant to be seen; where it is, is the placement's business."""
 
     side: Side
     hand_pose: tuple[float, ...]  # (45,) rad
-    gesture: str | None  # a name in presets/gestures, None for a pose without a name
-    palm: bool  # palm towards the camera, else the back
-    up_deg: float  # where the fingers' side points: 0 up, clockwise in the picture
+    orient: tuple[float, ...]  # (3,) rad, MANO's global_orient for a hand on the camera's axis
+    gesture: str | None = None  # a name in presets/gestures, None for a pose without a name
+    phrase: str = NO_GESTURE
 
 
-# thumb, index, middle, ring, pinky: 0 straight .. 1 curled; palm; up_deg for a right hand
-_STAND_IN = {
-    "call": ((0.0, 1, 1, 1, 0), True, 0), "dislike": ((0.0, 1, 1, 1, 1), True, 90),
-    "fist": ((0.9, 1, 1, 1, 1), True, 0), "four": ((1.0, 0, 0, 0, 0), True, 0),
-    "like": ((0.0, 1, 1, 1, 1), False, 90), "one": ((0.9, 0, 1, 1, 1), True, 0),
-    "palm": ((0.0, 0, 0, 0, 0), True, 0), "peace": ((0.9, 0, 0, 1, 1), True, 0),
-    "peace_inverted": ((0.9, 0, 0, 1, 1), False, 0), "rock": ((0.9, 0, 1, 1, 0), True, 0),
-    "stop": ((0.3, 0, 0, 0, 0), True, 0), "stop_inverted": ((0.3, 0, 0, 0, 0), False, 0),
-    "three": ((0.9, 0, 0, 0, 1), True, 0), "three2": ((0.0, 0, 0, 1, 1), True, 0),
-}  # fmt: skip
+def choose_hand(
+    rng: np.random.Generator, *, gesture: str | None = None, side: Side | None = None, held: bool = False
+) -> HandChoice:
+    """A hand: named with jitter, random but possible, or half-way between two names.
+
+    `gesture` asks for one name; `held` for a hand that holds something.
+    """
+    if side is None:
+        side = "right" if rng.random() < 0.7 else "left"
+    named = gestures()
+    kind = rng.random()
+    if gesture is not None or kind < SHARE_NAMED:
+        chosen = named[gesture or str(rng.choice(sorted(named)))]
+        hand = on_side(chosen.hand, side)
+        return HandChoice(
+            side=side, hand_pose=_jittered(hand, rng), orient=hand.global_orient, gesture=chosen.name,
+            phrase=chosen.phrase,
+        )  # fmt: skip
+    if kind < SHARE_NAMED + SHARE_RANDOM:
+        pose = tuple(anatomy.random_pose(rng, side))
+        return HandChoice(side=side, hand_pose=pose, orient=facing(side, palm=rng.random() < 0.65))
+    return _between(named, side, rng)
 
 
-def choose_hand(rng: np.random.Generator) -> HandChoice:
-    name = str(rng.choice(list(_STAND_IN)))
-    states, palm, up = _STAND_IN[name]
-    side = "right" if rng.random() < 0.7 else "left"
-    bend = []
-    for finger in (1, 2, 4, 3, 0):
-        s = states[finger]
-        jit = rng.normal(0, 0.06, 3)
-        if finger == 0:
-            bend += list(np.array([0.5, 0.4, 0.7]) * s + jit)
-        else:
-            bend += list(np.array([1.35, 1.7, 0.9]) * s + jit)
-    pose = np.zeros((15, 3))
-    pose[:, 2] = bend
-    if side == "left":
-        pose = pose * [1, -1, -1]
+@functools.lru_cache(maxsize=1)
+def gestures() -> dict[str, Gesture]:
+    """The gestures of an empty hand."""
+    return {name: gesture for name, gesture in load_gestures().items() if name not in GRASPS}
+
+
+def on_side(hand: HandPose, side: Side) -> HandPose:
+    return hand if hand.side == side else anatomy.mirror(hand)
+
+
+def facing(side: Side, *, palm: bool) -> tuple[float, ...]:
+    """(3,) rad: fingers up in the picture, palm or back towards the camera."""
+    toward = 1.0 if palm else -1.0
+    right = np.array([[0, 0, toward], [1, 0, 0], [0, toward, 0]])  # columns: where MANO's X, Y and Z go
+    turn = rotation.log(right)
+    return tuple(turn if side == "right" else turn * MIRROR_ROTVEC)
+
+
+def _jittered(hand: HandPose, rng: np.random.Generator) -> tuple[float, ...]:
+    """The pose with every angle moved a little, within anatomical limits or where the preset already was."""
+    angles = anatomy.to_anatomy(hand.hand_pose, hand.side)
+    low = np.minimum(anatomy.LIMITS[..., 0], angles)
+    high = np.maximum(anatomy.LIMITS[..., 1], angles)
+    depth = overlap_m(hand.hand_pose, hand.side)
+    for scale in (1.0, 0.7, 0.4):
+        moved = np.clip(angles + rng.normal(size=(15, 3)) * JITTER_RAD * scale, low, high)
+        pose = anatomy.from_anatomy(moved, hand.side)
+        if overlap_m(pose, hand.side) <= max(depth, DEEPEST_M):
+            return tuple(pose)
+    return hand.hand_pose
+
+
+def _between(named: dict[str, Gesture], side: Side, rng: np.random.Generator) -> HandChoice:
+    for _ in range(12):
+        a, b = (on_side(named[str(n)].hand, side) for n in rng.choice(sorted(named), 2, replace=False))
+        t = rng.uniform(0.3, 0.7)
+        pose = _mix(np.reshape(a.hand_pose, (15, 3)), np.reshape(b.hand_pose, (15, 3)), t).ravel()
+        if overlap_m(pose, side) <= DEEPEST_M:
+            orient = a.global_orient if t < 0.5 else b.global_orient
+            return HandChoice(side=side, hand_pose=tuple(pose), orient=tuple(orient))
     return HandChoice(
-        side=side,
-        hand_pose=tuple(pose.ravel()),
-        gesture=name,
-        palm=palm,
-        up_deg=up if side == "right" else -up,
+        side=side, hand_pose=tuple(anatomy.random_pose(rng, side)), orient=facing(side, palm=True)
     )
+
+
+def _mix(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+    """(N, 3) rotation vectors a share `t` of the way from `a` to `b`."""
+    A, B = rotation.exp(a), rotation.exp(b)
+    return rotation.log(A @ rotation.exp(t * rotation.log(np.swapaxes(A, 1, 2) @ B)))
 
 
 def finger_rotations(hand: HandChoice) -> dict[str, np.ndarray]:

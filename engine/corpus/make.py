@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.corpus.sample import Sample
-from engine.corpus.scene import SPLITS, sample_scene, stream
+from engine.corpus.scene import LEVELS, SPLITS, sample_scene, stream
 from engine.types import UserError
 
 log = logging.getLogger(__name__)
 
 SHARD_SIZE = 250
-LEVELS = ("plain",)
+VERSION = 1  # raise it when the same recipe starts to mean other pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Recipe:
     level: str = "plain"
     split: str = "train"
     seed: int = 0
+    gesture: str | None = None  # every picture shows this one
 
     def __post_init__(self):
         if self.level not in LEVELS:
@@ -46,7 +48,9 @@ def make_sample(recipe: Recipe, index: int) -> Sample:
     from engine.corpus.captions import describe
 
     body = load_body()
-    scene = sample_scene(body, seed=recipe.seed, split=recipe.split, index=index, level=recipe.level)
+    scene = sample_scene(
+        body, seed=recipe.seed, split=recipe.split, index=index, level=recipe.level, gesture=recipe.gesture
+    )
     drawn = picture.draw(body, scene)
     attributes = picture.attributes(scene)
     captions, semantics = describe(attributes, stream(recipe.seed, recipe.split, index, "caption"))
@@ -100,7 +104,7 @@ def _shard_path(out: Path, recipe: Recipe, number: int) -> Path:
 def _check_recipe(recipe: Recipe, out: Path) -> None:
     """One folder holds one recipe a split, so that a resumed run cannot mix two."""
     path = out / f"{recipe.split}.json"
-    wanted = {"level": recipe.level, "split": recipe.split, "seed": recipe.seed, "shard_size": SHARD_SIZE}
+    wanted = {**dataclasses.asdict(recipe), "shard_size": SHARD_SIZE, "version": VERSION}
     if not path.exists():
         path.write_text(json.dumps(wanted), encoding="utf-8")
     elif json.loads(path.read_text(encoding="utf-8")) != wanted:

@@ -19,11 +19,18 @@ CURTAIN_COLUMNS, CURTAIN_ROWS = 48, 14
 
 @dataclass(frozen=True, kw_only=True)
 class Outfit:
-    """The shapes worn, not their colours."""
+    """What is worn; names in wardrobe."""
 
-    hair: str  # a name in HAIR_SHAPES
+    hair: str  # of HAIR_SHAPES
     sleeve: str  # "short" or "long"
     neck: str  # "round" or "V"
+    shirt: str  # of SHIRTS
+    pattern: str  # of PATTERNS
+    trim: str  # of SHIRTS: the pattern's second colour
+    trousers: str  # of TROUSERS
+    glasses: bool
+    hat: str | None  # of HATS
+    hat_colour: str  # of SHIRTS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,6 +108,16 @@ def _faces_over(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     number[vertices] = np.arange(len(vertices))
     out = number[faces]
     return out[(out >= 0).all(1)]
+
+
+@functools.lru_cache(maxsize=1)
+def face_vertices() -> np.ndarray:
+    """The part of the face that must stay in view: brows to chin."""
+    body = load_body()
+    drawn = np.unique(body.source[body.group == GROUPS["body"]])
+    x, y, z = body.template[drawn].T
+    front = (y < -0.09) & (z > 0.632) & (z < 0.79) & (np.abs(x) < 0.065)
+    return drawn[front & (body.weights[drawn, body.bone("head")] > 0.3)]
 
 
 def palm_frame(heads: np.ndarray, body: Body, side: str) -> tuple[np.ndarray, np.ndarray]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from engine.corpus import wardrobe
 from engine.corpus.body import Body
-from engine.corpus.captions import NO_GESTURE
+from engine.corpus.hands import HandChoice
 from engine.corpus.person import build
+from engine.corpus.placement import SIZE_PX, Placement
 from engine.corpus.raster import Geometry, Look, Raster
-from engine.corpus.scene import SIZE_PX, Scene
+from engine.corpus.scene import Scene
 from engine.types import HandPose
 
 
@@ -45,9 +46,9 @@ def draw(body: Body, scene: Scene) -> Drawn:
     rng = np.random.default_rng(scene.light_seed)
     look = _look(scene, rng)
     camera = scene.placement.camera
-    hands = (camera_hand(body, scene, verts),)
+    hands = tuple(camera_hand(body, scene.placement, choice, verts) for choice in scene.hands)
     return Drawn(
-        image=_raster().draw(seen, look, camera, wall(scene.wall, rng)),
+        image=_raster().draw(seen, look, camera, wall(scene.backdrop.wall, rng)),
         mesh=mesh_image([pose_hand(hand) for hand in hands], camera),
         hands=hands,
     )
@@ -57,33 +58,37 @@ def posed_vertices(body: Body, scene: Scene) -> np.ndarray:
     return body.skin(scene.rest, scene.placement.G, scene.placement.heads)
 
 
-def camera_hand(body: Body, scene: Scene, verts: np.ndarray) -> HandPose:
-    """The raised hand in the camera's frame."""
+def camera_hand(body: Body, placement: Placement, choice: HandChoice, verts: np.ndarray) -> HandPose:
+    """A raised hand in the camera's frame."""
     from engine.hand.anny_bridge import hand_from_anny
 
-    place, bone = scene.placement, scene.placement.wrist_bone
+    bone = body.bone("wrist.R" if choice.side == "right" else "wrist.L")
     wrist = np.eye(4)
-    wrist[:3, :3] = place.G[bone] @ body.reference[bone]
-    wrist[:3, 3] = place.heads[bone]
-    in_anny = np.zeros((body.anny.max() + 1, 3))
+    wrist[:3, :3] = placement.G[bone] @ body.reference[bone]
+    wrist[:3, 3] = placement.heads[bone]
     own = body.anny >= 0
+    in_anny = np.zeros((body.anny.max() + 1, 3))
     in_anny[body.anny[own]] = verts[own]
     return hand_from_anny(
-        side=scene.hand.side, hand_pose=scene.hand.hand_pose, wrist_pose=wrist,
-        reference_orientation=body.reference[bone], anny_verts=in_anny, T_camera_world=place.T_camera_world,
+        side=choice.side, hand_pose=choice.hand_pose, wrist_pose=wrist,
+        reference_orientation=body.reference[bone], anny_verts=in_anny, T_camera_world=placement.T_camera_world,
     )  # fmt: skip
 
 
 def attributes(scene: Scene) -> dict[str, str]:
     """The picture in words, one a key."""
-    gesture = scene.hand.gesture
+    person, outfit, hands = scene.person, scene.outfit, scene.hands
+    both = len(hands) == 2
+    named = [hand.gesture or "none" for hand in hands]
+    phrases = [hand.phrase for hand in hands]
     return {
-        "gender": scene.person.gender, "age": scene.person.age, "skin": scene.person.skin,
-        "hair": scene.person.hair, "hair_shape": scene.outfit.hair, "shirt": scene.shirt,
-        "sleeve": scene.outfit.sleeve, "neck": scene.outfit.neck, "pattern": "plain", "wall": scene.wall,
-        "side": scene.hand.side, "raised": f"the {scene.hand.side} hand", "gesture": gesture or "none",
-        "phrase": f"making {gesture.replace('_', ' ')} hand gesture" if gesture else NO_GESTURE,
-        "view": "palm" if scene.hand.palm else "back",
+        "gender": person.gender, "age": person.age, "skin": person.skin, "hair": person.hair,
+        "hair_shape": outfit.hair, "shirt": outfit.shirt, "sleeve": outfit.sleeve, "neck": outfit.neck,
+        "pattern": outfit.pattern, "glasses": "yes" if outfit.glasses else "no", "hat": outfit.hat or "none",
+        "hat_colour": outfit.hat_colour if outfit.hat else "none",
+        "place": scene.backdrop.place, "wall": scene.backdrop.wall,
+        "side": "both" if both else hands[0].side, "gesture": named[0], "second_gesture": named[1] if both else "none",
+        "phrase": phrases[0] if len(set(phrases)) == 1 else " and ".join(phrases),
     }  # fmt: skip
 
 
@@ -100,7 +105,7 @@ def _look(scene: Scene, rng: np.random.Generator) -> Look:
     tint = np.array([1 + warmth, 1.0, 1 - warmth])
     hair, skin = wardrobe.linear(wardrobe.HAIR[person.hair]), wardrobe.linear(wardrobe.SKIN[person.skin])
     skin = skin * rng.uniform(0.92, 1.06)
-    shirt = wardrobe.linear(wardrobe.SHIRTS[scene.shirt]) * rng.uniform(0.9, 1.05)
+    shirt = wardrobe.linear(wardrobe.SHIRTS[scene.outfit.shirt]) * rng.uniform(0.9, 1.05)
     colours = np.stack([skin, shirt, hair, np.full(3, 0.75), np.full(3, 0.5), np.zeros(3)])
     lips = skin * np.array([0.86, 0.50, 0.50]) + np.array([0.02, 0.0, 0.004])
     if person.gender == "woman":
@@ -114,7 +119,7 @@ def _look(scene: Scene, rng: np.random.Generator) -> Look:
         fill_dir=_unit(-side * rng.uniform(0.6, 1.0), -0.15, -0.6), fill=(2 - tint) * rng.uniform(0.28, 0.45),
         rim_dir=_unit(-side * rng.uniform(0.5, 0.9), -0.5, 0.75), rim=np.ones(3) * rng.uniform(0.35, 0.7),
         ambient=np.ones(3) * rng.uniform(0.42, 0.55),
-        wrinkles=person.wrinkles, beard=person.beard, seed=person.shape_seed,
+        wrinkles=person.wrinkles, beard=person.beard, seed=person.noise_seed,
     )  # fmt: skip
 
 

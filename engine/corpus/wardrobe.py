@@ -24,7 +24,8 @@ HAIR = {
     "black": "#16120f", "brown": "#4a2e1c", "blond": "#b48a4e", "grey": "#908c86", "red": "#7d3417",
 }  # fmt: skip
 SKIN = {
-    "pale": "#f0cbb4", "light": "#e3b293", "tan": "#cd9670", "olive": "#b07c54", "brown": "#80502f", "dark": "#50301e",
+    "pale": "#f0cbb4", "light": "#e3b293", "tan": "#cd9670", "olive": "#b07c54", "brown": "#80502f",
+    "dark": "#50301e",
 }  # fmt: skip
 IRIS = {"brown": "#4a2c17", "dark brown": "#2a1a10", "blue": "#5b83a8", "green": "#66794e", "grey": "#7c8689"}
 
@@ -35,7 +36,7 @@ HAIR_SHAPES = {
     "cropped": {"line": (0.798, 0.770, 0.740, 0.680), "thick": 0.004, "curtain": None},
     "receding": {"line": (0.826, 0.775, 0.735, 0.670), "thick": 0.005, "curtain": None},
     "curly": {"line": (0.792, 0.760, 0.730, 0.660), "thick": 0.030, "curtain": None},
-    "shoulder-length": {"line": (0.796, 0.762, 0.720, 0.650), "thick": 0.014, "curtain": 0.585},
+    "shoulder-length": {"line": (0.796, 0.762, 0.720, 0.650), "thick": 0.016, "curtain": 0.585},
     "chin-length": {"line": (0.790, 0.758, 0.720, 0.650), "thick": 0.015, "curtain": 0.640},
     "long": {"line": (0.798, 0.764, 0.720, 0.650), "thick": 0.013, "curtain": 0.500},
 }
@@ -55,3 +56,6 @@ HAIR_OF = {
     "caucasian": ("black", "brown", "blond", "red"),
 }
 PATTERNS = ("plain", "striped", "vertically striped", "checked", "dotted")  # the shader's kinds 0..4
+TROUSERS = {"blue": "#2f4468", "black": "#1c1c20", "grey": "#585a5e", "beige": "#b7a27c"}
+HATS = ("cap", "beanie")
+PLACES = ("room", "living room", "office", "park", "beach", "street")
