@@ -20,7 +20,19 @@ from engine.attention import Recorder
 from engine.cache import Cache, copy_as
 from engine.manifest import Availability, Manifest
 from engine.methods import METHODS
-from engine.types import Camera, HandPose, Plan, Request, Result, Step, UserError, weights_of
+from engine.remote import Remote
+from engine.types import (
+    Camera,
+    HandPose,
+    Plan,
+    Request,
+    Result,
+    Step,
+    UserError,
+    in_profile,
+    sources_of,
+    weights_of,
+)
 from engine.weights import Weights
 
 if TYPE_CHECKING:
@@ -29,6 +41,7 @@ if TYPE_CHECKING:
 
     from engine.denoise import Denoised
     from engine.hand.gesture import Gesture
+    from engine.init import Pictures
     from engine.methods import Method
     from engine.structure import ControlBranch
     from engine.text import TextCond
@@ -62,7 +75,7 @@ class Engine:
         chosen = _method(method)
         params = validate.check_params(params, chosen.params)
         request = self._complete(validate.check(request, self.profile), chosen)
-        return replace(chosen.plan(request, **params), profile=self.profile.name)
+        return in_profile(chosen.plan(request, **params), self.profile.name)
 
     def _complete(self, request: Request, method: Method) -> Request:
         """What the method needs and the request leaves open: gesture from prompt, hands from gesture."""
@@ -116,13 +129,21 @@ class Engine:
         found = self.cache.get(self.key(plan))
         return copy_as(found, plan) if found else None
 
-    def result(self, plan: Plan) -> Result:
+    def result(self, plan: Plan, *, token: str | None = None) -> Result:
         """The result, made now if it has to be."""
-        *_, last = self.run(plan, previews_every=0)
+        *_, last = self.run(plan, previews_every=0, token=token)
         return last
 
-    def run(self, plan: Plan, previews_every: int = 4) -> Iterator[Step | Result]:
-        """Steps, every so many with a preview, and at last the Result. Closing the iterator cancels."""
+    def run(
+        self, plan: Plan, previews_every: int = 4, *, token: str | None = None
+    ) -> Iterator[Step | Result]:
+        """Steps, every so many with a preview, and at last the Result. Closing the iterator cancels.
+
+        token: a visitor's own, for plans that another machine carries out.
+        """
+        if isinstance(plan.init, Remote):  # no model of ours, so no turn to wait for
+            yield self._remote(plan, token)
+            return
         making = self._make(plan, previews_every)
         try:
             while True:
@@ -137,7 +158,7 @@ class Engine:
             making.close()
 
     def _make(self, plan: Plan, every: int, after: int = 0) -> Generator[Step, None, Result]:
-        """Steps of the plan whose picture this one starts from, if any, then its own; returns the Result.
+        """Steps of the plans whose pictures this one needs, if any, then its own; returns the Result.
 
         after: steps that follow, of the plan that starts from this one.
         """
@@ -145,19 +166,30 @@ class Engine:
         if found is not None:
             return found
         self._require(plan)
-        picture, before = None, 0
-        if plan.init.source is not None:
-            made = yield from self._make(plan.init.source, every, after=plan.sampler.steps)
-            picture, before = made.image, 0 if made.cached else plan.init.source.sampler.steps
-        result = yield from self._denoise(plan, picture, every, before, after)
+        pictures, before = {}, 0
+        for source in sources_of(plan):
+            made = yield from self._make(source, every, after=plan.sampler.steps)
+            pictures[source] = made.image
+            before += 0 if made.cached else source.sampler.steps
+        result = yield from self._denoise(plan, pictures, every, before, after)
         self.cache.put(self.key(plan), result)
         return result
 
+    def _remote(self, plan: Plan, token: str | None) -> Result:
+        found = self.cached(plan)
+        if found is None:
+            watch = Stopwatch()
+            image = plan.init.picture(plan, token)
+            watch.stop()
+            found = Result(plan=plan, image=image, seconds=watch.seconds)
+            self.cache.put(self.key(plan), found)
+        return found
+
     def _denoise(
-        self, plan: Plan, picture: np.ndarray | None, every: int, before: int, after: int
+        self, plan: Plan, pictures: Pictures, every: int, before: int, after: int
     ) -> Generator[Step, None, Result]:
         watch = Stopwatch()
-        run = Run(plan, self.weights.models_for(plan.weights), picture)
+        run = Run(plan, self.weights.models_for(plan.weights), pictures)
         total = before + len(run.sampler.timesteps) + after
         previews = []
         for step in run.steps():
@@ -180,7 +212,7 @@ class Engine:
             raise UserError(state.reason + hint, code="weights_missing", command=state.command)
 
     def _entries(self, plan: Plan) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*SHARED, *weights_of(plan))))
+        return tuple(dict.fromkeys((*SHARED, *weights_of(plan)))) if plan.weights else ()
 
     def _weights_hash(self, plan: Plan) -> str:
         return self.manifest.fingerprint(self.profile.name, self._entries(plan))
@@ -189,13 +221,13 @@ class Engine:
 class Run:
     """One plan on its models: the parts made live, the loop, and what they saw."""
 
-    def __init__(self, plan: Plan, models: Models, picture: np.ndarray | None):
+    def __init__(self, plan: Plan, models: Models, pictures: Pictures):
         import torch
 
         from engine import structure
         from engine.sampler import Sampler
 
-        self.plan, self.models, self.picture = plan, models, picture
+        self.plan, self.models, self.pictures = plan, models, pictures
         self.generator = torch.Generator("cpu").manual_seed(plan.seed)
         self.sampler = Sampler(plan.sampler, models.scheduler, models.device)
         with torch.inference_mode():
@@ -203,11 +235,11 @@ class Run:
             size = models.latent_size(plan.size)
             channels = models.vae.config.latent_channels
             noise = torch.randn(1, channels, *size, generator=self.generator).to(models.device, models.dtype)
-            self.start = plan.init.start(models, self.sampler, plan.size, noise, picture)
+            self.start = plan.init.start(models, self.sampler, plan.size, noise, pictures)
             rows = self._hand_rows()
             self.controls = [(part, part.bind(rows, size)) for part in plan.attention]
             self.branches: list[ControlBranch] = structure.prepare(
-                plan.structure, models, plan.size, self.controls
+                plan.structure, models, plan.size, self.controls, pictures
             )
         self.last: Denoised | None = None
 
@@ -267,7 +299,7 @@ class Run:
         psi = next((branch.psi for branch in self.branches if branch.psi is not None), None)
         return Result(
             plan=self.plan,
-            image=self.plan.init.finish(image, self.picture),
+            image=self.plan.init.finish(image, self.pictures),
             hints={branch.part.hint: branch.picture for branch in self.branches},
             self_map=None if psi is None else psi[-1].float().cpu().numpy(),
             text_parts=self.text.parts,

@@ -115,6 +115,15 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(resized, dtype=np.uint8)
 
 
+def fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3) uint8 -> `size`, keeping the aspect: what is too long is cut from both ends."""
+    height, width = image.shape[:2]
+    scale = max(size[0] / height, size[1] / width)
+    inner = min(height, round(size[0] / scale)), min(width, round(size[1] / scale))
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    return resize(image[top : top + inner[0], left : left + inner[1]], size)
+
+
 def to_tensor(image: np.ndarray, *, low: float = -1.0) -> Tensor:
     """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [low, 1]: -1 for a VAE, 0 for a ControlNet's hint."""
     import torch

@@ -1,17 +1,20 @@
 """Init parts: what the loop starts from, and what is put back after each step.
 
-A part's verbs: start(models, sampler, size_px, noise, picture) and finish(image, picture). `source` is the
-plan whose picture it needs, or None.
+A part's verbs: start(models, sampler, size_px, noise, pictures) gives the loop its Start, and
+finish(image, pictures) has the last word on the picture. `pictures` holds those of the plans inside the plan.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.types import Camera, HandPose, Plan, register
+
+Pictures = Mapping[Plan, np.ndarray]  # plan -> (H, W, 3) uint8
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,21 +29,19 @@ if TYPE_CHECKING:
 class Noise:
     """Pure noise."""
 
-    source = None
-
     def start(
         self,
         models: Models,
         sampler: Sampler,
         size_px: tuple[int, int],
         noise: Tensor,
-        picture: np.ndarray | None = None,
+        pictures: Pictures,
     ) -> Start:
         from engine.denoise import Start
 
         return Start(latents=noise)
 
-    def finish(self, image: np.ndarray, picture: np.ndarray | None = None) -> np.ndarray:
+    def finish(self, image: np.ndarray, pictures: Pictures) -> np.ndarray:
         return image
 
 
@@ -89,7 +90,7 @@ class Inpaint:
         sampler: Sampler,
         size_px: tuple[int, int],
         noise: Tensor,
-        picture: np.ndarray | None = None,
+        pictures: Pictures,
     ) -> Start:
         import torch
         import torch.nn.functional as F
@@ -97,7 +98,7 @@ class Inpaint:
         from engine.denoise import Start
         from engine.image import to_tensor
 
-        pixels = to_tensor(picture)
+        pixels = to_tensor(pictures[self.source])
         mask = torch.from_numpy(self.mask(size_px))[None, None].to(noise)
         small = F.interpolate(mask, models.latent_size(size_px))
         clean = models.encode(pixels)
@@ -111,7 +112,7 @@ class Inpaint:
             extra = torch.cat([small, hidden], dim=1)
         return Start(latents=noise, extra=extra, project=project if self.project else None)
 
-    def finish(self, image: np.ndarray, picture: np.ndarray | None = None) -> np.ndarray:
+    def finish(self, image: np.ndarray, pictures: Pictures) -> np.ndarray:
         if not self.paste:
             return image
-        return np.where(self.mask(image.shape[:2])[..., None], image, picture)
+        return np.where(self.mask(image.shape[:2])[..., None], image, pictures[self.source])

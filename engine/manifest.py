@@ -63,6 +63,9 @@ class Entry:
     builtin: str = ""  # or a function of engine.tiny
     base: str = ""  # the entry that a difference is added to
     options: Mapping[str, Any] = field(default_factory=dict)
+    fetch: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of files that are brought into diffusers' layout first
     source: str = ""
     licence: str = ""
     purpose: str = ""
@@ -75,10 +78,10 @@ class Entry:
             return path if path.is_file() else None
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.repo, self._in_repo(name), revision=self.revision or None)
+        found = try_to_load_from_cache(self.repo, self.in_repo(name), revision=self.revision or None)
         return Path(found) if isinstance(found, str) else None
 
-    def _in_repo(self, name: str) -> str:
+    def in_repo(self, name: str) -> str:
         return f"{self.subfolder}/{name}" if self.subfolder else name
 
     @property
@@ -176,7 +179,9 @@ class Manifest:
         return Profile(name=name, **table)
 
     def entries(self, profile: str) -> list[Entry]:
-        return [self.entry(profile, name) for name in self._entries.get(profile, {})]
+        """All of a profile; aliases are not entries."""
+        table = self._entries.get(profile, {})
+        return [self.entry(profile, name) for name, fields in table.items() if "alias" not in fields]
 
     def entry(self, profile: str, name: str) -> Entry:
         """The entry of that name, or of its part before '/', after following aliases."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.attention import BoostHand, Control, SelfMaps, attend
-from engine.types import Camera, HandPose, register
+from engine.types import Camera, HandPose, Plan, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.weights import Models
+
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what reading a picture as grayscale gives
 
 
 @register
@@ -28,6 +31,19 @@ class ControlNet:
     hands: tuple[HandPose, ...] = ()
     camera: Camera | None = None
     strength: float = 1.0  # factor on every residual
+    gray: bool = False  # the hint's luminance in all three channels
+    reference: Plan | None = None  # its picture is shown beside the hint, to models of six channels
+
+    def picture(self, size_px: tuple[int, int]) -> np.ndarray:
+        """(H, W, 3) uint8: the hint."""
+        import numpy as np
+
+        from engine.render import render_hint
+
+        image = render_hint(self.hint, self.hands, self.camera, size_px)
+        if self.gray:
+            image = np.repeat(np.rint(image @ np.array(LUMA))[..., None], 3, axis=2).astype(np.uint8)
+        return image
 
 
 @register
@@ -130,7 +146,7 @@ class ControlBranch:
 
     part: ControlNet
     model: ControlNetModel
-    hint: Tensor  # (1, 3, H, W) in [0, 1]
+    hint: Tensor  # (1, 3, H, W) in [0, 1]; six channels with a reference
     picture: np.ndarray  # (H, W, 3) uint8: the hint, to show
     size: tuple[int, int]  # (rows, columns) of the latents
     fusion: StructuralFusion | None = None
@@ -162,11 +178,13 @@ def prepare(
     parts: Sequence[ControlNet | StructuralFusion],
     models: Models,
     size_px: tuple[int, int],
-    controls: Sequence[tuple[Any, Control]] = (),
+    controls: Sequence[tuple[Any, Control]],
+    pictures: Mapping[Plan, np.ndarray],
 ) -> list[ControlBranch]:
     """Every ControlNet of a plan, ready; a StructuralFusion among the parts holds for all of them."""
+    import torch
+
     from engine.image import to_tensor
-    from engine.render import render_hint
 
     fusion = next((part for part in parts if isinstance(part, StructuralFusion)), None)
     boosts = [(part, control) for part, control in controls if isinstance(part, BoostHand)]
@@ -174,12 +192,15 @@ def prepare(
     branches = []
     for part in parts:
         if isinstance(part, ControlNet):
-            picture = render_hint(part.hint, part.hands, part.camera, size_px)
+            picture = part.picture(size_px)
+            hint = to_tensor(picture, low=0.0)
+            if part.reference is not None:
+                hint = torch.cat([hint, to_tensor(pictures[part.reference], low=0.0)], dim=1)
             branches.append(
                 ControlBranch(
                     part=part,
                     model=models.controlnet(part.weights),
-                    hint=to_tensor(picture, low=0.0).to(models.device),
+                    hint=hint.to(models.device),
                     picture=picture,
                     size=models.latent_size(size_px),
                     fusion=fusion,

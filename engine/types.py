@@ -19,6 +19,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -206,24 +207,52 @@ class Reconstruction:
     faces: np.ndarray | None = None  # (F, 3) int
 
 
+def _walk(value: Any) -> Iterator[tuple[str, Any]]:
+    """(field name, value) of everything inside a plan or part, depth first."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _walk(item)
+    elif dataclasses.is_dataclass(value):
+        for f in dataclasses.fields(value):
+            item = getattr(value, f.name)
+            yield f.name, item
+            yield from _walk(item)
+
+
 def weights_of(value: Any) -> tuple[str, ...]:
     """The entries of assets/models.toml that a plan or part needs: every text field named `weights` in it."""
-    found: list[str] = []
+    return tuple(dict.fromkeys(item for name, item in _walk(value) if name == "weights" and item))
 
-    def walk(node: Any) -> None:
-        if isinstance(node, tuple):
-            for item in node:
-                walk(item)
-        elif dataclasses.is_dataclass(node):
-            for f in dataclasses.fields(node):
-                item = getattr(node, f.name)
-                if f.name == "weights" and item:
-                    found.append(item)
-                else:
-                    walk(item)
 
-    walk(value)
-    return tuple(dict.fromkeys(found))
+def sources_of(plan: Plan) -> tuple[Plan, ...]:
+    """The plans whose pictures this one starts from or refers to, each once; not those of theirs."""
+
+    def outermost(value: Any) -> Iterator[Plan]:
+        if isinstance(value, Plan):
+            yield value
+        elif isinstance(value, tuple):
+            for item in value:
+                yield from outermost(item)
+        elif dataclasses.is_dataclass(value):
+            for f in dataclasses.fields(value):
+                yield from outermost(getattr(value, f.name))
+
+    parts = (plan.text, plan.init, plan.structure, plan.attention)
+    return tuple(dict.fromkeys(outermost(parts)))
+
+
+def in_profile(value: Any, profile: str) -> Any:
+    """The plan, or part, with every plan in it set to the profile."""
+    if isinstance(value, tuple):
+        items = tuple(in_profile(item, profile) for item in value)
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+    if not dataclasses.is_dataclass(value):
+        return value
+    changes = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    changes = {name: new for name, old in changes.items() if (new := in_profile(old, profile)) is not old}
+    if isinstance(value, Plan):
+        changes["profile"] = profile
+    return replace(value, **changes) if changes else value
 
 
 # --- JSON ---------------------------------------------------------------------------------------------
@@ -278,6 +307,6 @@ def from_json(value: Any) -> Any:
 
 __all__ = [
     "ENGINE_VERSION", "SAMPLERS", "Camera", "HandPose", "Plan", "Reconstruction", "Request", "Result",
-    "SamplerSpec", "Side", "Site", "Step", "UserError", "from_json", "register", "replace", "to_json",
-    "weights_of",
+    "SamplerSpec", "Side", "Site", "Step", "UserError", "from_json", "in_profile", "register", "replace",
+    "sources_of", "to_json", "weights_of",
 ]  # fmt: skip

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from engine.methods import controlnet, hand1000, sd, sesahand
+from engine.methods import (
+    attentionhand,
+    commercial,
+    controlnet,
+    foundhand,
+    hand1000,
+    handbooster,
+    handrefiner,
+    imagic,
+    sd,
+    sd_ft,
+    sd_ft_imagic,
+    sesahand,
+)
 from engine.methods.base import Method, Param
 
-METHODS: dict[str, Method] = {
-    module.METHOD.name: module.METHOD
-    for module in (
-        sd,
-        controlnet,
-        hand1000,
-        sesahand,
-    )
-}
+_MODULES = (
+    sd,
+    controlnet,
+    hand1000,
+    sesahand,
+    sd_ft,
+    imagic,
+    sd_ft_imagic,
+    handrefiner,
+    attentionhand,
+    foundhand,
+    handbooster,
+    commercial,
+)
+METHODS: dict[str, Method] = {module.METHOD.name: module.METHOD for module in _MODULES}
 
 __all__ = ["METHODS", "Method", "Param"]

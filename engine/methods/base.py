@@ -43,7 +43,7 @@ class Method:
     params: tuple[Param, ...] = ()
     neutral: Mapping[str, Any] = field(default_factory=dict)  # params at which it is plain SD exactly
     baseline: bool = True
-    needs: tuple[Literal["hands", "gesture"], ...] = ()  # of the request
+    needs: tuple[Literal["hands", "gesture", "token"], ...] = ()  # of the request; token: of the run
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -392,3 +392,77 @@ def test_plan_is_plain_data(engine, request_ok):
         plan = engine.plan(name, request_ok)
         assert isinstance(plan, Plan)
         hash(plan)
+
+
+# --- plans inside plans -----------------------------------------------------------------------------------
+
+
+def test_handrefiner_keeps_everything_outside_its_mask(engine, request_ok):
+    plain = run(engine, request_ok).image
+    result = run(engine, request_ok, "handrefiner")
+    mask = result.plan.init.mask(request_ok.size)
+    assert 0 < mask.mean() < 1
+    assert np.array_equal(result.image[~mask], plain[~mask])
+    assert not np.array_equal(result.image[mask], plain[mask])
+
+
+@pytest.mark.parametrize("method", ["handrefiner", "foundhand"])
+def test_the_picture_inside_is_the_sd_columns_own(engine, request_ok, method):
+    plain = engine.plan("sd", request_ok)
+    inner = engine.plan(method, request_ok)
+    steps = [item for item in engine.run(inner) if isinstance(item, Step)]
+    assert [s.index for s in steps] == list(range(6))
+    assert {s.total for s in steps} == {6}
+    assert engine.cached(plain) is not None
+    other = engine.plan(method, request_ok, strength=0.3)
+    steps = [item for item in engine.run(other) if isinstance(item, Step)]
+    assert [s.total for s in steps] == [3, 3, 3]
+
+
+def test_a_reference_reaches_the_control_branch(engine, request_ok):
+    assert not np.array_equal(
+        run(engine, request_ok, "foundhand").image,
+        engine.result(with_reference(engine, request_ok, replace(request_ok, seed=50))).image,
+    )
+
+
+def with_reference(engine, request, other):
+    plan = engine.plan("foundhand", request)
+    return replace(plan, structure=(replace(plan.structure[0], reference=engine.plan("sd", other)),))
+
+
+def test_a_gesture_is_chosen_from_the_prompt(engine, request_ok):
+    request = replace(request_ok, gesture=None, prompt="a man making open palm hand gesture in the rain")
+    assert engine.choose_gesture(request.prompt) in ("palm", "stop", "five")
+    plan = engine.plan("hand1000", request)
+    assert plan.weights == f"hand1000/{engine.choose_gesture(request.prompt)}"
+
+
+def test_the_phrase_is_appended_once(engine, request_ok):
+    plan = engine.plan("hand1000", replace(request_ok, prompt="a man in a hat"))
+    assert plan.text.prompt.text == "a man in a hat, making ok hand gesture"
+    assert engine.plan("hand1000", request_ok).text.prompt.text == request_ok.prompt
+
+
+def test_semantics_shows_its_steps(engine, request_ok):
+    result = run(engine, replace(request_ok, prompt="a woman in a red shirt in front of a blue wall"), "sesahand")
+    assert list(result.text_parts) == ["caption", "pose", "action", "hand_action", "environment", "prompt"]
+    assert result.text_parts["hand_action"] == "making ok hand gesture"
+    assert result.text_parts["environment"] == "in front of a blue wall"
+    assert result.self_map.shape == (6, 6)
+
+
+def test_semantics_at_rest_is_sd_on_the_composed_prompt(engine, request_ok):
+    rest = run(engine, request_ok, "sesahand", strength=0.0, alpha=0.0)
+    composed = replace(request_ok, prompt=rest.text_parts["prompt"])
+    assert np.array_equal(rest.image, run(engine, composed).image)
+
+
+def test_alpha_draws_attention_to_hand_words(engine, request_ok):
+    def share(alpha):
+        result = run(engine, request_ok, "sesahand", alpha=alpha, semantics="off")
+        return result.heat[list(result.hand_words)].sum(0).mean()
+
+    shares = [share(alpha) for alpha in (0.0, 1.0, 2.0, 4.0)]
+    assert shares == sorted(shares)
+    assert shares[-1] > 1.2 * shares[0]
