@@ -104,9 +104,11 @@ class Engine:
         with self._lock:
             return self.weights.component("text").nearest(prompt, phrases)
 
-    def availability(self, method: str, gesture: str = "ok") -> Availability:
-        """Whether the method's weights, for that gesture where it has some for each, are here."""
+    def availability(self, method: str, gesture: str = "ok", *, token: str | None = None) -> Availability:
+        """Whether the method can run: its weights (for that gesture, where each has its own) or a token."""
         chosen = _method(method)
+        if "token" in chosen.needs and not token:
+            return Availability(ok=False, reason="This method needs a token of your own for the provider.")
         example = Request(
             prompt="a hand",
             gesture=gesture,

@@ -83,7 +83,7 @@ def _convert_single_file(manifest: Manifest, entry: Entry) -> None:
 
 
 def write_hashes(toml: Path, profile: str, entries: list[Entry]) -> int:
-    """Fills the [PROFILE.ENTRY.files] tables of models.toml with the hashes of local files; returns how many."""
+    """Fills the [PROFILE.ENTRY.files] tables of models.toml for local files; returns how many hashes."""
     text, count = toml.read_text(encoding="utf-8"), 0
     for entry in entries:
         if entry.folder is None:

@@ -195,8 +195,12 @@ class GestureFusion:
     def embed(self, models: Models, text: str, embedding: Tensor) -> Tensor:
         tuned = models.gestures(self.weights)
         self.check(tuned, text)
-        feature = tuned.feature_of(self.gesture) * (0.0 if self.zero_gesture else 1.0)
-        return tuned.fusion(embedding.shape[1], embedding.shape[2])(embedding, feature)
+        feature = tuned.features[self.gesture] * (0.0 if self.zero_gesture else 1.0)
+
+        def fuse() -> Tensor:
+            return tuned.fusion(embedding.shape[1], embedding.shape[2])(embedding, feature)
+
+        return models.remember((self, text), fuse)
 
     def check(self, tuned: GestureSet, text: str) -> None:
         """UserError unless prompt, feature and weights belong together."""
@@ -239,9 +243,6 @@ class GestureSet:
     feature: FeatureKind = "literal"
     share: float = 0.7  # lambda: the plain text's part of the mix in training
     layer: dict[str, Tensor] = field(default_factory=dict)  # weight, bias: only of an FC that was trained
-
-    def feature_of(self, gesture: str) -> Tensor:
-        return self.features[gesture]
 
     def fusion(self, tokens: int, width: int) -> FusionFC:
         from engine.fusion import FusionFC

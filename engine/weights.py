@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 DEFAULT_BUDGET = 8 << 30  # bytes of loaded components
+KEPT_EMBEDDINGS = 256
 
 
 def pick_device(device: str | None = None) -> str:
@@ -56,6 +57,16 @@ class Weights:
         self._asked_device = device
         self._device: str | None = None
         self._loaded: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Tensor] = OrderedDict()
+
+    def remember(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """make(), kept for the last few keys: for embeddings that take seconds."""
+        if key not in self._kept:
+            self._kept[key] = make()
+            if len(self._kept) > KEPT_EMBEDDINGS:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     @property
     def device(self) -> str:
@@ -152,6 +163,9 @@ class Models:
 
     def controlnet(self, name: str) -> ControlNetModel:
         return self.weights.component(name)
+
+    def remember(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        return self.weights.remember(key, make)
 
     def gestures(self, name: str) -> GestureSet:
         """gestures.json and features.safetensors of an entry."""

@@ -445,7 +445,8 @@ def test_the_phrase_is_appended_once(engine, request_ok):
 
 
 def test_semantics_shows_its_steps(engine, request_ok):
-    result = run(engine, replace(request_ok, prompt="a woman in a red shirt in front of a blue wall"), "sesahand")
+    request = replace(request_ok, prompt="a woman in a red shirt in front of a blue wall")
+    result = run(engine, request, "sesahand")
     assert list(result.text_parts) == ["caption", "pose", "action", "hand_action", "environment", "prompt"]
     assert result.text_parts["hand_action"] == "making ok hand gesture"
     assert result.text_parts["environment"] == "in front of a blue wall"

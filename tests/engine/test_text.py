@@ -64,7 +64,12 @@ def tuned():
 @pytest.fixture
 def models(encoder, tuned):
     saved = torch.randn(tiny.LENGTH, tiny.WIDTH, generator=torch.Generator().manual_seed(4))
-    return SimpleNamespace(text=encoder, gestures=lambda name: tuned, embedding=lambda weights, name: saved)
+    return SimpleNamespace(
+        text=encoder,
+        gestures=lambda name: tuned,
+        embedding=lambda weights, name: saved,
+        remember=lambda key, make: make(),
+    )
 
 
 # --- words ----------------------------------------------------------------------------------------------
