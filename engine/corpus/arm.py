@@ -43,7 +43,9 @@ class ArmPose:
 
 
 def solve(limb: Limb, wrist: np.ndarray, hand: np.ndarray) -> ArmPose | None:
-    """The most relaxed arm whose wrist is at `wrist` (3,) with world rotation `hand` (3, 3); None: out of reach.
+    """The most relaxed arm whose wrist is at `wrist` (3,) with world rotation `hand` (3, 3).
+
+    None when the wrist is out of reach.
 
     Two bones, the elbow on its circle around the line from shoulder to wrist; the turn of the forearm is
     shared between the forearm and the wrist, as in a real one.

@@ -21,7 +21,7 @@ import numpy as np
 
 log = logging.getLogger(__name__)
 
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 AGES = ("young", "old")  # the corpus shows adults only
 IRIS_RADIUS_M = 0.0058
 GROUPS = {"body": 0, "helper-tights": 1, "helper-hair": 2, "eye": 3}
@@ -76,7 +76,7 @@ class Body:
         return Rest(verts=verts, heads=heads, orient=orient)
 
     def transforms(self, rest: Rest, pose: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """(G (J, 3, 3) world rotations since the reference pose, heads (J, 3) m) for rotations by bone name."""
+        """(G (J, 3, 3) world rotations since the reference pose, heads (J, 3) m) for rotations by bone."""
         local = np.broadcast_to(np.eye(3), (len(self.bones), 3, 3)).copy()
         for name, rotation in pose.items():
             local[self.bone(name)] = rotation
@@ -185,7 +185,7 @@ def _build() -> dict[str, np.ndarray]:
 
     helpers = _helper_triangles(root / "3dobjs" / "base.obj")
     corners, corner_uv, corner_group = _corners(data, helpers)
-    keep = ~_below_hips(corners, weights, bones)
+    keep = ~_feet(corners, weights, bones)
     corners, corner_uv, corner_group = corners[keep], corner_uv[keep], corner_group[keep]
 
     used, corners = np.unique(corners, return_inverse=True)  # drop the vertices nobody draws
@@ -265,9 +265,10 @@ def _corners(data, helpers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarr
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
-def _below_hips(corners: np.ndarray, weights: np.ndarray, bones: list[str]) -> np.ndarray:
-    legs = [i for i, b in enumerate(bones) if b.startswith(("upperleg", "lowerleg", "foot", "toe"))]
-    return (weights[:, legs].sum(1) > 0.5)[corners].all(1)
+def _feet(corners: np.ndarray, weights: np.ndarray, bones: list[str]) -> np.ndarray:
+    """(F,) the triangles that no picture reaches down to."""
+    feet = [i for i, b in enumerate(bones) if b.startswith(("foot", "toe"))]
+    return (weights[:, feet].sum(1) > 0.5)[corners].all(1)
 
 
 def _occlusion(verts: np.ndarray, faces: np.ndarray, rays: int = 96, reach_m: float = 0.10) -> np.ndarray:

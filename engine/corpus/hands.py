@@ -10,6 +10,7 @@ import numpy as np
 from engine.hand import anatomy, rotation
 from engine.hand.contact import overlap_m
 from engine.hand.gesture import Gesture, load_gestures
+from engine.hand.joints import FINGERS, finger_joints
 from engine.types import HandPose, Side
 
 NO_GESTURE = "holding up a hand"
@@ -17,6 +18,18 @@ SHARE_NAMED, SHARE_RANDOM = 0.6, 0.2  # the rest lies between two gestures
 JITTER_RAD = np.radians([4.0, 2.0, 1.5])  # of bend, spread and twist, standard deviation
 DEEPEST_M = 0.003  # fingers that press deeper into each other are drawn again
 GRASPS = ("cup_hold",)  # presets that are seen only around what they hold
+# What is held: the preset whose fingers hold it, and the colours it comes in.
+HELD = {
+    "cup": ("cup_hold", ("red", "blue", "white", "green")),
+    "ball": ("cup_hold", ("red", "yellow", "blue", "green")),
+    "pen": ("pinch", ("red", "blue", "black")),
+    "phone": (None, ("black", "white")),
+}
+# The cup stands upright: a right hand's thumb side is up, its palm to the left and half to the camera.
+UPRIGHT = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])  # columns: where MANO's axes point
+PALM_OPEN_RAD = 0.6
+# Bends in degrees (knuckle, middle, last joint) of fingers laid around a flat thing; thumb to pinky.
+AROUND_PHONE_DEG = ((12, 12, 10), (24, 36, 20), (24, 38, 22), (24, 40, 24), (24, 42, 24))
 MIRROR_ROTVEC = np.array([1.0, -1.0, -1.0])
 
 
@@ -29,6 +42,8 @@ class HandChoice:
     orient: tuple[float, ...]  # (3,) rad, MANO's global_orient for a hand on the camera's axis
     gesture: str | None = None  # a name in presets/gestures, None for a pose without a name
     phrase: str = NO_GESTURE
+    held: str | None = None  # a name in HELD
+    held_colour: str | None = None
 
 
 def choose_hand(
@@ -41,6 +56,8 @@ def choose_hand(
     if side is None:
         side = "right" if rng.random() < 0.7 else "left"
     named = gestures()
+    if held and gesture is None:
+        return _holding(side, rng)
     kind = rng.random()
     if gesture is not None or kind < SHARE_NAMED:
         chosen = named[gesture or str(rng.choice(sorted(named)))]
@@ -85,6 +102,32 @@ def _jittered(hand: HandPose, rng: np.random.Generator) -> tuple[float, ...]:
         if overlap_m(pose, hand.side) <= max(depth, DEEPEST_M):
             return tuple(pose)
     return hand.hand_pose
+
+
+def _holding(side: Side, rng: np.random.Generator) -> HandChoice:
+    thing = str(rng.choice(list(HELD)))
+    preset, colours = HELD[thing]
+    colour = str(rng.choice(colours))
+    hand = _around_phone(side) if preset is None else on_side(load_gestures()[preset].hand, side)
+    orient = _upright(side) if thing == "cup" else hand.global_orient
+    return HandChoice(
+        side=side, hand_pose=hand.hand_pose, orient=orient, phrase=f"holding a {colour} {thing}", held=thing,
+        held_colour=colour,
+    )  # fmt: skip
+
+
+def _around_phone(side: Side) -> HandPose:
+    angles = np.zeros((15, 3))
+    for finger, bends in zip(FINGERS, AROUND_PHONE_DEG, strict=True):
+        angles[[j - 1 for j in finger_joints(finger)], 0] = np.radians(bends)
+    pose = tuple(anatomy.from_anatomy(angles, side))
+    return HandPose(side=side, hand_pose=pose, global_orient=facing(side, palm=True))
+
+
+def _upright(side: Side) -> tuple[float, ...]:
+    """(3,) rad: thumb side up, as one holds a cup that is full."""
+    orient = rotation.log(rotation.exp(np.array([0, PALM_OPEN_RAD, 0])) @ UPRIGHT)
+    return tuple(orient if side == "right" else orient * MIRROR_ROTVEC)
 
 
 def _between(named: dict[str, Gesture], side: Side, rng: np.random.Generator) -> HandChoice:

@@ -11,7 +11,7 @@ from engine.corpus import arm
 from engine.corpus.body import Body, Rest
 from engine.corpus.framing import Framing
 from engine.corpus.hands import HandChoice, finger_rotations
-from engine.corpus.person import face_vertices, surfaces
+from engine.corpus.surfaces import surfaces
 from engine.hand import rotation
 from engine.hand.anny_bridge import anny_rest
 from engine.types import Camera
@@ -57,7 +57,7 @@ def place(body: Body, rest: Rest, hands: tuple[HandChoice, ...], framing: Framin
     limbs = {side: arm.Limb.of(body, rest, side) for side in "LR"}
     prepared = [_prepare(body, rest, hand, limbs["R" if hand.side == "right" else "L"]) for hand in hands]
     raised = {hand.limb.side for hand in prepared}
-    face = _hull(body.skin_some(rest, G, heads, face_vertices()))
+    face = _hull(body.skin_some(rest, G, heads, surfaces().face_verts))
     head_at = heads[body.bone("head")]
     for _ in range(TRIES):
         head_turn = rotation.exp(np.array([rng.normal(0, 0.06), 0, 0])) @ _about_z(rng.normal(0, 0.10))
@@ -148,7 +148,7 @@ def _orientation(hand: _Hand, ray: np.ndarray, rng) -> np.ndarray:
 
 
 def _depth(points: np.ndarray, focal: float, target_px: float, shoulder_m: float) -> float:
-    """Depth at which an open hand measures `target_px`; a fist comes only half the way nearer to do the same."""
+    """Depth at which an open hand measures `target_px`; a fist comes half the way nearer to do the same."""
     extent = (points[:, :2].max(0) - points[:, :2].min(0)).max()
     z = focal * 0.5 * (extent + OPEN_HAND_M) / target_px
     return float(np.clip(z, 0.30, shoulder_m - 0.16))

@@ -1,4 +1,4 @@
-"""A small OpenGL renderer for one person: key light with soft shadow, fill, rim, wrapped skin, painted features.
+"""A small OpenGL renderer for one person: a key light with soft shadow, fill, rim, skin, painted features.
 
 Everything arrives in the camera's frame (OpenCV axes, metres), so that the picture and the hand meshes
 drawn by `engine.render` share one camera. One `Raster` holds one EGL context; make one per process.
@@ -14,7 +14,9 @@ import numpy as np
 
 from engine.types import Camera
 
-SKIN, CLOTH, HAIR, EYE, OBJECT, GLASS = range(6)  # material numbers; the order of `Look.colours`
+# Material numbers; the order of `Look.colours` and of the shader's cases.
+SKIN, CLOTH, HAIR, EYE, OBJECT, FRAME, TROUSERS, HAT = range(8)
+CUT = (CLOTH, HAIR, TROUSERS, HAT)  # whose paint says how far inside their edge they are
 SHADERS = Path(__file__).with_name("shaders")
 SHADOW_PX = 1024
 NEAR_M, FAR_M = 0.05, 20.0
@@ -36,7 +38,7 @@ class Geometry:
 class Look:
     """Colours (linear RGB) and lights of one picture."""
 
-    colours: np.ndarray  # (6, 3) base colour of each material
+    colours: np.ndarray  # (8, 3) base colour of each material
     lips: np.ndarray  # (3,)
     iris: np.ndarray  # (3,)
     brows: np.ndarray  # (4,) colour and strength
@@ -72,7 +74,7 @@ class Raster:
         from PIL import Image
 
         self._platform.make_current()
-        cut = np.isin(geometry.paint[geometry.faces[:, 0], 3], (CLOTH, HAIR))
+        cut = np.isin(geometry.paint[geometry.faces[:, 0], 3], CUT)
         faces = np.concatenate([geometry.faces[cut], geometry.faces[~cut]])
         counts = (3 * int(cut.sum()), 3 * int((~cut).sum()))
         self._upload(geometry, faces)
@@ -92,7 +94,7 @@ class Raster:
     def _build(self, features: np.ndarray) -> None:
         from OpenGL import GL as gl
 
-        # Only cloth and hair are cut out of their triangles: a shader that may discard costs the early depth test.
+        # Two programs, because a shader that may discard loses the early depth test.
         self._person = [_program("person", define) for define in ("#define CUT", "")]
         self._shadow = [_program("shadow", define) for define in ("#define CUT", "")]
         self._vao = gl.glGenVertexArrays(1)

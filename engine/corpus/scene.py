@@ -1,4 +1,4 @@
-"""What a picture shows, drawn from a seed: person, clothes, hands, camera, backdrop, light. No pixels here."""
+"""What a picture shows, drawn from a seed: person, clothes, hands, camera, backdrop. No pixels here."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _files(folder: str | Path, split: str) -> list[Path]:
     files = sorted(Path(folder).glob(f"{split}-*.parquet"))
     if not files:
         raise UserError(
-            f"There is no {split} corpus in {folder}; make it with `python -m engine.corpus make --split {split}`.",
+            f"There are no {split} pictures in {folder}; make them with `python -m engine.corpus make`.",
             code="no_corpus",
         )
     return files

@@ -57,5 +57,9 @@ HAIR_OF = {
 }
 PATTERNS = ("plain", "striped", "vertically striped", "checked", "dotted")  # the shader's kinds 0..4
 TROUSERS = {"blue": "#2f4468", "black": "#1c1c20", "grey": "#585a5e", "beige": "#b7a27c"}
+THINGS = {  # colours of what is held
+    "red": "#c0272d", "blue": "#2a5bbd", "green": "#2f8a4a", "yellow": "#ecc52c", "white": "#ececea",
+    "black": "#1c1c1f",
+}  # fmt: skip
 HATS = ("cap", "beanie")
 PLACES = ("room", "living room", "office", "park", "beach", "street")

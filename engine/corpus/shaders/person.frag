@@ -1,6 +1,6 @@
 #version 330 core
 // Lights a person: one key light with a shadow map, a fill, a rim and a sky-and-floor ambient.
-// Materials: 0 skin, 1 cloth, 2 hair, 3 eye, 4 object, 5 glass.
+// Materials: 0 skin, 1 cloth, 2 hair, 3 eye, 4 object, 5 spectacle frame, 6 trousers, 7 hat.
 in vec3 v_position;
 in vec3 v_normal;
 in vec3 v_rest;
@@ -12,7 +12,7 @@ out vec4 colour;
 
 uniform sampler2D features;  // lips, nails, ears, face
 uniform sampler2DShadow shadow_map;
-uniform vec3 colours[6];
+uniform vec3 colours[8];
 uniform vec3 lips, iris;
 uniform vec4 brows, trim;
 uniform vec3 key_dir, key, fill_dir, fill, rim_dir, rim, ambient;
@@ -102,8 +102,8 @@ void main() {
         wrap = vec3(0.36, 0.18, 0.12);
         gloss = 0.28 + 0.5 * f.g + 0.25 * f.r;
         power = mix(18.0, 48.0, max(f.g, f.r));
-    } else if (v_material == 1) {
-        base = cloth_colour() * (0.94 + 0.12 * hash(floor(v_rest * 900.0)));
+    } else if (v_material == 1 || v_material >= 6) {
+        base = (v_material == 1 ? cloth_colour() : base) * (0.94 + 0.12 * hash(floor(v_rest * 900.0)));
         n = bump(n, v_rest * vec3(1.0, 1.0, 0.7), 26.0, 0.34);
         wrap = vec3(0.12);
         sheen = 0.12;
