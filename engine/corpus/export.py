@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.corpus.export_layouts import Sample, write_bytes, write_coco, write_freihand, write_json
-from engine.types import UserError, from_json, to_json
+from engine.types import Plan, UserError, from_json, to_json
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -76,7 +76,13 @@ class Exporter:
     def make(self, index: int) -> dict[str, Any]:
         """The record of picture `index`, from its file where it was made before."""
         path = record_path(self.job, index)
-        plan, case = self._plan(index)
+        case = self.cases[index % len(self.cases)]  # a small corpus is gone through again, with other seeds
+        try:
+            plan = self._plan(case, index)
+        except UserError as error:
+            record = {"index": index, "key": "", "kept": False, "reason": f"refused: {error}", "sha256": ""}
+            write_json(record, path)
+            return record
         key = self.engine.key(plan)
         if path.is_file() and (record := json.loads(path.read_text(encoding="utf-8")))["key"] == key:
             return record
@@ -98,14 +104,12 @@ class Exporter:
         write_json(record, path)
         return record
 
-    def _plan(self, index: int) -> tuple[Any, Case]:
-        """A corpus smaller than the job is gone through again, with other seeds."""
-        case = self.cases[index % len(self.cases)]
+    def _plan(self, case: Case, index: int) -> Plan:
         sampler = self.engine.profile.sampler
         if self.job.steps is not None:
             sampler = dataclasses.replace(sampler, steps=self.job.steps)
         request = dataclasses.replace(case.request(self.job.prompts, sampler), seed=index)
-        return self.engine.plan(self.job.method, request), case
+        return self.engine.plan(self.job.method, request)
 
 
 def refusal(reading: Reading, job: Job) -> str:

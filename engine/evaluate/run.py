@@ -8,8 +8,10 @@ outputs/evaluate/<profile>/<suite>/<variant>/
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import multiprocessing
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,7 +84,7 @@ def work(suite: Suite, variants: Sequence[Variant], settings: Settings, worker: 
         import torch
 
         torch.set_num_threads(max(1, torch.get_num_threads() // settings.processes))
-    engine = Engine(profile=settings.profile)
+    engine = Engine(profile=settings.profile, cache_dir=settings.out / settings.profile / "cache")
     for variant in variants:
         cases = suite_cases(suite, settings, doubled=variant.name == CEILING)
         folder = folder_of(suite, variant, settings)
@@ -100,16 +102,20 @@ def work(suite: Suite, variants: Sequence[Variant], settings: Settings, worker: 
 def split_available(variants: Sequence[Variant], settings: Settings) -> tuple[list[Variant], list[str]]:
     """Those whose weights are here, and a sentence for each of the others."""
     from engine.engine import Engine
+    from engine.methods import METHODS
 
     engine = Engine(profile=settings.profile)
     available, missing = [], []
     for variant in variants:
-        state = engine.availability(variant.method)
-        if state.ok:
-            available.append(variant)
+        if variant.method not in METHODS:
+            reason = f"there is no method '{variant.method}'"
+        elif not (state := engine.availability(variant.method)).ok:
+            reason = state.reason
         else:
-            missing.append(f"{variant.title} left out: {state.reason}")
-            logger.warning("%s", missing[-1])
+            available.append(variant)
+            continue
+        missing.append(f"{variant.title} left out: {reason}")
+        logger.warning("%s", missing[-1])
     return available, missing
 
 
@@ -156,7 +162,7 @@ class Picture:
         """Makes, stores and reads it."""
         from engine.image import encode
 
-        head = {"version": READER_VERSION, "case": self.case.index, "key": self.key}
+        head = {"version": READER_VERSION, "case": self.case.index, "key": self.key, "made": time.time()}
         if self.refused:
             return {**head, "refused": self.refused}
         if self._plan is None:
@@ -170,8 +176,6 @@ class Picture:
 
 def sampler_of(engine: Engine, settings: Settings) -> SamplerSpec:
     """The profile's sampler, with `settings.steps` where given."""
-    import dataclasses
-
     sampler = engine.profile.sampler
     return sampler if settings.steps is None else dataclasses.replace(sampler, steps=settings.steps)
 
@@ -192,9 +196,9 @@ def load_picture(folder: Path, case: int) -> np.ndarray:
 
 
 def finished(folder: Path) -> Mapping[int, Row]:
-    """By case; the latest row counts, rows of another reader version do not."""
+    """By case; the row made last counts, rows of another reader version do not."""
     rows = {}
-    for row in read_rows(folder):
+    for row in sorted(read_rows(folder), key=lambda row: row["made"]):
         if row["version"] != READER_VERSION:
             continue
         reading = Reading.from_json(row["reading"]) if "reading" in row else None

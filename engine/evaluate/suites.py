@@ -77,12 +77,50 @@ class Study:
     variants: tuple[Variant, ...]
 
 
-def _sweep(method: str, title: str, **values: Sequence[Any]) -> tuple[Variant, ...]:
-    """One variant a value of one parameter."""
-    ((name, settings),) = values.items()
-    return tuple(
-        Variant(
-            name=f"{method}-{name}-{value:g}", title=f"{title} {value:g}", method=method, params={name: value}
-        )
-        for value in settings
-    )
+def _variant(name: str, title: str, method: str, **params: Any) -> Variant:
+    return Variant(name=name, title=title, method=method, params=params)
+
+
+_NO_FUSION, _NO_BOOST, _NO_SEMANTICS = {"fusion": "off"}, {"alpha": 0.0}, {"semantics": "off"}
+_PLAIN = {"weights": "controlnet"}
+
+# SesaHand's Table 3: each module with the control branch that was trained for it. The rows after it take
+# modules away from, or put them onto, a branch that was trained otherwise.
+MODULES = Study(
+    name="sesahand",
+    suite=STRUCTURE,
+    variants=(
+        _variant("none", "none", "sesahand", **_PLAIN, **_NO_SEMANTICS, **_NO_FUSION, **_NO_BOOST),
+        _variant("se", "+SE", "sesahand", **_PLAIN, **_NO_FUSION, **_NO_BOOST),
+        _variant("se-sf", "+SE+SF", "sesahand", **_NO_BOOST),
+        _variant("se-sf-ae", "+SE+SF+AE", "sesahand"),
+        _variant("without-se", "all but SE", "sesahand", **_NO_SEMANTICS),
+        _variant("without-sf", "all but SF", "sesahand", **_NO_FUSION),
+        _variant("untrained", "all, on a plain ControlNet", "sesahand", **_PLAIN),
+        _variant("elementwise", "fusion element by element", "sesahand", fusion="elementwise"),
+        _variant("all-outputs", "fusion of all 13 outputs", "sesahand", targets="all"),
+    ),
+)
+ALPHA = Study(
+    name="alpha",
+    suite=STRUCTURE,
+    variants=tuple(
+        _variant(f"alpha-{alpha:g}", f"α = {alpha:g}", "sesahand", alpha=alpha)
+        for alpha in (0.0, 1.0, 1.5, 2.0, 2.5)
+    ),
+)
+# λ is a matter of training: λ = 1, no fusion at all, is fine-tuned Stable Diffusion.
+HAND1000 = Study(
+    name="hand1000",
+    suite=GESTURE,
+    variants=(
+        _variant("lambda-1", "λ = 1 (sd-ft)", "sd-ft"),
+        *(
+            _variant(f"mu-{share:g}", f"μ = {share:g}", "hand1000", share=share)
+            for share in (1.0, 0.9, 0.7, 0.5, 0.3)
+        ),
+        _variant("zeroed", "gesture zeroed", "hand1000", zero_gesture=True),
+        _variant("untuned", "fusion on the base weights", "hand1000", tuned=False),
+    ),
+)
+STUDIES = {study.name: study for study in (MODULES, ALPHA, HAND1000)}
