@@ -1,0 +1,51 @@
+"""`python -m engine.reconstruct floor | calibrate`: measure the reader, or where its landmarks lie."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from engine.reconstruct.trials import corpus_trials, random_trials
+
+CALIBRATION_SEED = 1  # not the floor's, so that it is measured on other hands
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m engine.reconstruct", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    floor = commands.add_parser("floor", help="the reader's own error on pictures whose hands are known")
+    floor.add_argument("--n", type=int, default=200)
+    floor.add_argument("--seed", type=int, default=0)
+    floor.add_argument("--data", type=Path, help="a corpus; without it, renders of random hands")
+    floor.add_argument("--split", default="val")
+    calibrate = commands.add_parser("calibrate", help="write calibration.json anew")
+    calibrate.add_argument("--n", type=int, default=1000)
+    args = parser.parse_args()
+    if args.command == "floor":
+        print_floor(args)
+    else:
+        write_calibration(args.n)
+
+
+def print_floor(args: argparse.Namespace) -> None:
+    from engine.reconstruct.floor import measure_floor
+
+    if args.data:
+        trials = corpus_trials(args.data, args.n, args.split)
+    else:
+        trials = random_trials(args.n, args.seed)
+    print(json.dumps(dataclasses.asdict(measure_floor(trials)), indent=2))
+
+
+def write_calibration(n: int) -> None:
+    from engine.reconstruct import calibration
+
+    found = calibration.calibrate(random_trials(n, CALIBRATION_SEED))
+    calibration.save_calibration(found, n)
+    print(calibration.FILE)
+
+
+if __name__ == "__main__":
+    main()
