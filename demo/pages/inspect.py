@@ -1,0 +1,56 @@
+"""Inspect: what the methods attended to, read, were shown and planned; everything as one file."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from demo.components.fragment import Fragment
+from demo.components.translated import Translated
+from demo.handlers.inspect import ALL_SITES, InspectHandlers
+from demo.pages.compare import ComparePage
+from demo.pages.queueing import LATEST, QUICK, Refresh
+from demo.services import Services
+
+_CLICK_DOWNLOAD = "() => { handlab.clickWhenReady('#bundle-file a, #bundle-file'); }"
+
+
+def create_inspect_page(
+    services: Services, words: Translated, session: gr.State, tab: gr.Tab, compare: ComparePage
+) -> Refresh:
+    """Lay out the page in the current Blocks; it fills when `tab` is opened. How to fill it again."""
+    words.build(gr.Markdown, elem_classes="hl-lead", say={"value": "inspect.lead"})
+    with gr.Row(elem_classes="hl-tools"):
+        site = words.build(
+            gr.Dropdown,
+            value=ALL_SITES,
+            elem_id="site",
+            say={"label": "inspect.site", "choices": lambda t: [(t("inspect.all_sites"), ALL_SITES)]},
+        )
+        make = words.build(
+            gr.Button, elem_id="bundle", scale=0, min_width=180, say={"value": "inspect.download"}
+        )
+        ready = gr.DownloadButton(visible="hidden", elem_id="bundle-file")
+        load = words.build(
+            gr.UploadButton,
+            file_types=[".zip"],
+            scale=0,
+            min_width=180,
+            elem_id="bundle-load",
+            say={"label": "inspect.load"},
+        )
+    attention = Fragment(elem_id="attention")
+    shares = Fragment(elem_id="shares")
+    texts = Fragment(elem_id="texts")
+    hints = Fragment(elem_id="hints")
+    plans = Fragment(elem_id="plans")
+
+    handlers = InspectHandlers(services, compare.handlers, ready.GRADIO_CACHE)
+    panels = [attention, shares, texts, hints, plans]
+    tab.select(handlers.refresh, session, [site, *panels], **QUICK)
+    attention.act(handlers.word, session, [attention, shares], **QUICK)
+    site.input(handlers.site, [session, site], [attention, shares], **LATEST)
+    make.click(handlers.download, session, ready, **QUICK).success(None, js=_CLICK_DOWNLOAD)
+    loaded = load.upload(handlers.load, [session, load], compare.shown, **QUICK)
+    loaded.success(compare.handlers.after_run, session, compare.choices, **QUICK)
+    loaded.success(handlers.refresh, session, [site, *panels], **QUICK)
+    return Refresh(handlers.refresh, [site, *panels])
