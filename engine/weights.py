@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +130,11 @@ class Weights:
         folder = paths[f"{options['model']}/config.json"].parent
         kind = json.loads((folder / "config.json").read_text())["architectures"][0]
         model = getattr(transformers, kind).from_pretrained(
-            folder, dtype=self.dtype, local_files_only=True, use_safetensors=True
+            folder,
+            dtype=self.dtype,
+            variant=_variant(entry.files),
+            local_files_only=True,
+            use_safetensors=True,
         )
         tokens = next(
             path.parent for name, path in paths.items() if name.startswith(options["tokenizer"] + "/")
@@ -234,11 +238,16 @@ def load_model(entry: Entry, dtype: torch.dtype) -> Any:
     paths = [entry.verified(name) for name in entry.files if name.endswith((".json", ".safetensors"))]
     folder = paths[0].parent
     config = json.loads((folder / "config.json").read_text())
-    variant = next((p.name.split(".")[1] for p in paths if p.name.count(".") == 2), None)
     model = getattr(diffusers, config["_class_name"]).from_pretrained(
-        folder, torch_dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
+        folder, torch_dtype=dtype, variant=_variant(entry.files), use_safetensors=True, local_files_only=True
     )
-    return model.to(dtype).eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
+
+
+def _variant(files: Iterable[str]) -> str | None:
+    """The hub's word between name and ending: "fp16" of model.fp16.safetensors."""
+    names = (name.rpartition("/")[2].split(".") for name in files)
+    return next((parts[1] for parts in names if len(parts) == 3 and parts[2] == "safetensors"), None)
 
 
 def load_gestures(description: Path, features: Path) -> GestureSet:

@@ -61,6 +61,13 @@ def tiny_engine():
     return Engine("tiny", device="cpu")
 
 
+@pytest.fixture(scope="session")
+def shared_cache():
+    from engine.cache import Cache
+
+    return Cache()
+
+
 @pytest.fixture
 def engine(tiny_engine, hint_of, monkeypatch):
     """The tiny engine with an empty cache and hints that need no renderer."""
@@ -69,6 +76,13 @@ def engine(tiny_engine, hint_of, monkeypatch):
     monkeypatch.setattr("engine.render.render_hint", hint_of)
     monkeypatch.setattr(tiny_engine, "cache", Cache())
     return tiny_engine
+
+
+@pytest.fixture
+def patient(engine, shared_cache, monkeypatch):
+    """The same engine with one cache for the session: for tests that only look at results."""
+    monkeypatch.setattr(engine, "cache", shared_cache)
+    return engine
 
 
 @pytest.fixture

@@ -35,20 +35,20 @@ def fresh(engine, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [n for n in LOCAL if METHODS[n].neutral])
-def test_neutral_settings_are_plain_sd_bit_for_bit(engine, request_ok, name):
-    plain = run(engine, request_ok).image
-    assert np.array_equal(run(engine, request_ok, name, **METHODS[name].neutral).image, plain)
+def test_neutral_settings_are_plain_sd_bit_for_bit(patient, request_ok, name):
+    plain = run(patient, request_ok).image
+    assert np.array_equal(run(patient, request_ok, name, **METHODS[name].neutral).image, plain)
 
 
 @pytest.mark.parametrize("name", [n for n in LOCAL if n != "sd"])
-def test_default_settings_are_not_plain_sd(engine, request_ok, name):
-    plain = run(engine, request_ok).image
-    assert not np.array_equal(run(engine, request_ok, name).image, plain)
+def test_default_settings_are_not_plain_sd(patient, request_ok, name):
+    plain = run(patient, request_ok).image
+    assert not np.array_equal(run(patient, request_ok, name).image, plain)
 
 
 @pytest.mark.parametrize("name", LOCAL)
-def test_every_method_gives_a_whole_result(engine, request_ok, name):
-    result = run(engine, request_ok, name)
+def test_every_method_gives_a_whole_result(patient, request_ok, name):
+    result = run(patient, request_ok, name)
     assert result.image.shape == (64, 96, 3)
     assert result.image.dtype == np.uint8
     assert result.image.std() > 1
@@ -98,16 +98,18 @@ def test_the_global_generator_is_left_alone(engine, request_ok):
         {"sampler": SamplerSpec(kind="dpmpp_2m", steps=3)},
     ],
 )
-def test_what_is_asked_for_changes_the_picture(engine, request_ok, change):
-    assert not np.array_equal(run(engine, request_ok).image, run(engine, replace(request_ok, **change)).image)
+def test_what_is_asked_for_changes_the_picture(patient, request_ok, change):
+    assert not np.array_equal(
+        run(patient, request_ok).image, run(patient, replace(request_ok, **change)).image
+    )
 
 
-def test_cond_and_uncond_are_not_swapped(engine, request_ok):
+def test_cond_and_uncond_are_not_swapped(patient, request_ok):
     """cfg 0 is the negative prompt alone, cfg 1 the prompt alone."""
     swapped = replace(request_ok, prompt="blue", negative=request_ok.prompt)
 
     def at(request, cfg):
-        return run(engine, replace(request, sampler=SamplerSpec(steps=3, cfg=cfg))).image.astype(int)
+        return run(patient, replace(request, sampler=SamplerSpec(steps=3, cfg=cfg))).image.astype(int)
 
     assert abs(at(request_ok, 0.0) - at(swapped, 1.0)).max() <= 1
     assert abs(at(request_ok, 1.0) - at(swapped, 0.0)).max() <= 1
@@ -397,9 +399,9 @@ def test_plan_is_plain_data(engine, request_ok):
 # --- plans inside plans -----------------------------------------------------------------------------------
 
 
-def test_handrefiner_keeps_everything_outside_its_mask(engine, request_ok):
-    plain = run(engine, request_ok).image
-    result = run(engine, request_ok, "handrefiner")
+def test_handrefiner_keeps_everything_outside_its_mask(patient, request_ok):
+    plain = run(patient, request_ok).image
+    result = run(patient, request_ok, "handrefiner")
     mask = result.plan.init.mask(request_ok.size)
     assert 0 < mask.mean() < 1
     assert np.array_equal(result.image[~mask], plain[~mask])
@@ -444,24 +446,24 @@ def test_the_phrase_is_appended_once(engine, request_ok):
     assert engine.plan("hand1000", request_ok).text.prompt.text == request_ok.prompt
 
 
-def test_semantics_shows_its_steps(engine, request_ok):
+def test_semantics_shows_its_steps(patient, request_ok):
     request = replace(request_ok, prompt="a woman in a red shirt in front of a blue wall")
-    result = run(engine, request, "sesahand")
+    result = run(patient, request, "sesahand")
     assert list(result.text_parts) == ["caption", "pose", "action", "hand_action", "environment", "prompt"]
     assert result.text_parts["hand_action"] == "making ok hand gesture"
     assert result.text_parts["environment"] == "in front of a blue wall"
     assert result.self_map.shape == (6, 6)
 
 
-def test_semantics_at_rest_is_sd_on_the_composed_prompt(engine, request_ok):
-    rest = run(engine, request_ok, "sesahand", strength=0.0, alpha=0.0)
+def test_semantics_at_rest_is_sd_on_the_composed_prompt(patient, request_ok):
+    rest = run(patient, request_ok, "sesahand", strength=0.0, alpha=0.0)
     composed = replace(request_ok, prompt=rest.text_parts["prompt"])
-    assert np.array_equal(rest.image, run(engine, composed).image)
+    assert np.array_equal(rest.image, run(patient, composed).image)
 
 
-def test_alpha_draws_attention_to_hand_words(engine, request_ok):
+def test_alpha_draws_attention_to_hand_words(patient, request_ok):
     def share(alpha):
-        result = run(engine, request_ok, "sesahand", alpha=alpha, semantics="off")
+        result = run(patient, request_ok, "sesahand", alpha=alpha, semantics="off")
         return result.heat[list(result.hand_words)].sum(0).mean()
 
     shares = [share(alpha) for alpha in (0.0, 1.0, 2.0, 4.0)]
