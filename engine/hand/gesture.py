@@ -1,0 +1,111 @@
+"""Named gestures: presets/gestures/gestures.yaml, in anatomical degrees, as HandPoses before a camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.hand import rotation
+from engine.hand.anatomy import from_anatomy, mirror
+from engine.hand.joints import FINGERS, finger_joints
+from engine.hand.model import model_of
+from engine.types import Camera, HandPose, UserError
+
+FOLDER = Path(__file__).resolve().parents[2] / "presets" / "gestures"
+FILE = FOLDER / "gestures.yaml"
+# The flat right hand, upright before the camera with the palm towards it: columns are where its axes point.
+_UPRIGHT = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+CAMERA = Camera.simple(focal_px=480.0, width_px=256, height_px=256)  # about 30 degrees, as a portrait lens
+_FILL = 0.72  # of the picture's side, for the longer side of the hand's outline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gesture:
+    """A gesture with its name for people and its words for a prompt."""
+
+    name: str
+    title: dict[str, str]  # {"en": ..., "zh": ...}
+    phrase: str  # for a caption, as Hand1000 words it: "making ... hand gesture"
+    group: str  # "hagrid" for that data set's 18, "more" for the others
+    hand: HandPose  # in the camera's frame
+    camera: Camera
+    thumbnail: Path
+    tags: tuple[str, ...] = ()
+    mediapipe: str | None = None  # what MediaPipe's canned classifier calls it, where it knows it
+
+
+@lru_cache(maxsize=1)
+def load_gestures() -> dict[str, Gesture]:
+    """{name: gesture}, in the file's order."""
+    import yaml
+
+    try:
+        entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))["gestures"]
+        return {name: _gesture(name, entry) for name, entry in entries.items()}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"The gestures in {FILE.name} cannot be read ({type(error).__name__}: {error}).",
+            code="bad_gestures",
+        ) from error
+
+
+def _gesture(name: str, entry: dict[str, Any]) -> Gesture:
+    return Gesture(
+        name=name,
+        title=dict(entry["title"]),
+        phrase=f"making {entry['words']} hand gesture",
+        group=entry["group"],
+        hand=_framed(_hand_pose(entry["fingers"]), entry.get("view", {}), entry.get("side", "right")),
+        camera=CAMERA,
+        thumbnail=FOLDER / f"{name}.webp",
+        tags=tuple(entry.get("tags", ())),
+        mediapipe=entry.get("mediapipe"),
+    )
+
+
+def _hand_pose(fingers: dict[str, dict[str, Any]]) -> np.ndarray:
+    """(45,) rad of a right hand. A finger has bends of its three joints, spread and twist of its knuckle."""
+    angles = np.zeros((15, 3))
+    unknown = fingers.keys() - set(FINGERS)
+    if unknown:
+        raise ValueError(f"no such finger: {', '.join(sorted(unknown))}")
+    for finger, entry in fingers.items():
+        joints = [j - 1 for j in finger_joints(finger)]
+        angles[joints, 0] = entry.get("bend", (0, 0, 0))
+        angles[joints[0], 1:] = entry.get("spread", 0), entry.get("twist", 0)
+    return from_anatomy(np.radians(angles))
+
+
+def _framed(hand_pose: np.ndarray, view_deg: dict[str, float], side: str) -> HandPose:
+    """The hand seen as `view_deg` says and moved to the middle of the picture.
+
+    From upright with the palm to the camera it is rolled clockwise in the picture, then nodded back, then
+    yawed so that the picture's right side comes nearer.
+    """
+    unknown = view_deg.keys() - {"roll", "nod", "yaw"}
+    if unknown:
+        raise ValueError(f"no such turn: {', '.join(sorted(unknown))}")
+    nod, yaw, roll = (
+        rotation.exp(axis * np.radians(view_deg.get(name, 0.0)))
+        for axis, name in zip(np.eye(3), ("nod", "yaw", "roll"), strict=True)
+    )
+    orient = rotation.log(yaw @ nod @ roll @ _UPRIGHT)
+    verts = model_of("right").shape().pose(hand_pose, orient).verts
+    low, high = verts.min(axis=0), verts.max(axis=0)
+    distance = CAMERA.K[0][0] * max(high[:2] - low[:2]) / (_FILL * CAMERA.width_px)
+    middle = (low + high) / 2
+    hand = HandPose(
+        hand_pose=_rounded(hand_pose),
+        global_orient=_rounded(orient),
+        transl=_rounded(np.array([0.0, 0.0, distance]) - middle),
+    )
+    return hand if side == "right" else mirror(hand)
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Six decimals are a micrometre and make plans' keys the same on every machine."""
+    return tuple(float(v) for v in np.round(values, 6) + 0.0)
