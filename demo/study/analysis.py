@@ -83,7 +83,7 @@ class Analysis:
     axes: tuple[Axis, ...]
 
 
-def analyse(data: Dataset, rounds: int = 500) -> Analysis:
+def analyse(data: Dataset, rounds: int = 1000) -> Analysis:
     """All results of one version; `rounds` of bootstrap."""
     excluded = exclusions(data)
     rows = [row for row in data.rows if row.participant not in excluded]
@@ -242,19 +242,20 @@ def _pairs(data: Dataset, rows: Sequence[Row]) -> tuple[Pair, ...]:
 
 
 def _ranking(data: Dataset, rows: Sequence[Row], rounds: int) -> tuple[Standing, ...]:
-    """Methods by Bradley-Terry strength. Its likelihood has no ties: they count half a win each."""
+    """Methods by Bradley-Terry strength, ties left out or half a win each as everywhere in the study."""
     people = {name: index for index, name in enumerate(sorted({row.participant for row in rows}))}
     index = {method: at for at, method in enumerate(data.methods)}
     wins = np.zeros((len(people), len(index), len(index)))
     for row in rows:
         for winner, loser in ((row.left, row.right), (row.right, row.left)):
-            wins[people[row.participant], index[winner], index[loser]] += _credit(row, winner, "half")[0]
-    strengths = bradley_terry(wins, rounds, seed=int(data.version[:8], 16))
+            won, _ = _credit(row, winner, data.study.ties)
+            wins[people[row.participant], index[winner], index[loser]] += won
+    estimates = bradley_terry(wins, rounds, seed=int(data.version[:8], 16))
     standings = [
         Standing(
             method=method,
             share=_share((row for row in rows if method in (row.left, row.right)), method, data.study.ties),
-            strength=strengths[at],
+            strength=estimates[at],
         )
         for method, at in index.items()
     ]

@@ -126,7 +126,7 @@ def _facts(axis: Axis) -> str:
 def _notes(a: Analysis) -> str:
     ties = "left out of shares" if a.ties == "excluded" else "counted as half a vote for each"
     return (
-        f"Ties and both-bad answers are {ties}, and half a win each in the Bradley–Terry strength. "
+        f"Ties and both-bad answers are {ties}. "
         "Shares: Wilson's interval; where participants voted more than once, with the design effect between "
         "participants and Student's quantile. Strength: maximum likelihood, interval by bootstrap over "
         "participants. p: exact two-sided binomial test of the decided votes, and adjusted for the number of "

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -89,6 +89,12 @@ def comparison(design: Design, index: int) -> Trial:
     """The `index`-th comparison of the stream."""
     number, at = divmod(index, len(design.pairs) * len(design.stimuli))
     return _super_cycle(design, number)[at]
+
+
+def first_free(taken: Iterable[int]) -> int:
+    """The slot for the next newcomer: the first that nobody has finished or is at work on."""
+    taken = set(taken)
+    return next(slot for slot in range(len(taken) + 1) if slot not in taken)
 
 
 def training(design: Design) -> Trial:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event, make_url, select, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -142,7 +142,7 @@ class Store:
                 session.flush()
                 session.add_all(_trials(person.id, schedule.block(design, person.slot)))
                 session.flush()
-            trials = _trials_of(session, person)
+            trials = session.scalars(select(Trial).filter_by(participant_id=person.id)).all()
             standing = _standing(session, person)
         self._note(
             f"{person.id}/enrolled",
@@ -182,7 +182,7 @@ class Store:
                 person.seen_at = now
                 if len(answered) + 1 == len(steps):
                     person.position += 1
-                    if person.position == len(_trials_of(session, person)):
+                    if person.position == _count(session, person):
                         person.finished_at = now
                 row = Answer(
                     id=answer.id,
@@ -307,6 +307,7 @@ class Store:
                     session.merge(Answer(**entry["answer"]))
                     progress = entry["progress"]
                     person = session.get(Participant, progress["id"])
+                    person.seen_at = max(person.seen_at, entry["answer"]["answered_at"])
                     if person.position < progress["position"]:
                         person.position, person.finished_at = progress["position"], progress["finished_at"]
             for version, count in withdrawn.items():
@@ -341,28 +342,27 @@ def _trials(participant: str, planned: Sequence[schedule.Trial]) -> list[Trial]:
     ]
 
 
-def _trials_of(session: Session, person: Participant) -> list[Trial]:
-    query = select(Trial).filter_by(participant_id=person.id).order_by(Trial.position)
-    return list(session.scalars(query))
-
-
 def _answered(session: Session, trial: Trial) -> set[tuple[str, str]]:
     rows = session.execute(select(Answer.question, Answer.side).filter_by(trial_id=trial.id))
     return {(question, side) for question, side in rows}
 
 
+def _count(session: Session, person: Participant) -> int:
+    """The participant's trials, the training trial included."""
+    return session.scalar(select(func.count()).select_from(Trial).filter_by(participant_id=person.id))
+
+
 def _standing(session: Session, person: Participant) -> Standing:
-    trials = _trials_of(session, person)
     common = {
         "participant": person.id,
         "version": person.version,
         "language": person.language,
         "source": person.source,
-        "total": len(trials) - 1,
+        "total": _count(session, person) - 1,
     }
     if person.finished_at is not None:
         return Standing(**common, position=person.position)
-    trial = trials[person.position]
+    trial = session.scalars(select(Trial).filter_by(participant_id=person.id, position=person.position)).one()
     planned = schedule.Trial(
         kind=trial.kind, stimulus=trial.stimulus, left=trial.left, right=trial.right, broken=trial.broken
     )
@@ -377,10 +377,10 @@ def _standing(session: Session, person: Participant) -> Standing:
 
 
 def _free_slot(session: Session, version: str, now: float) -> int:
-    """The first slot that nobody has finished or is at work on."""
     kept = Participant.finished_at.is_not(None) | (Participant.seen_at > now - GIVEN_UP_AFTER_S)
-    taken = set(session.scalars(select(Participant.slot).where(Participant.version == version, kept)))
-    return next(slot for slot in range(len(taken) + 1) if slot not in taken)
+    return schedule.first_free(
+        session.scalars(select(Participant.slot).where(Participant.version == version, kept))
+    )
 
 
 # --- the database -------------------------------------------------------------------------------------

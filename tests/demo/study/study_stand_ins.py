@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from demo.study.definition import Study, parse
+from demo.study.export import Dataset, Person, Row
 from demo.study.prepare import prepare
 from demo.study.prepared import Prepared
+from demo.study.schedule import Design, Trial, block
 from engine.types import Plan, Request, Result, SamplerSpec
 
 METHODS = ("sd", "controlnet", "hand1000")
 HAND = {"side": "right", "transl": [0.0, 0.0, 0.45]}
 CAMERA = {"K": [[120, 0, 64], [0, 120, 64], [0, 0, 1]], "width_px": 128, "height_px": 128}
+VERSION = "0123456789abcdef"
 HAND_BOX = (30.0, 30.0, 100.0, 100.0)  # px, where the stand-in engine draws
 
 
@@ -131,3 +134,87 @@ class Robot:
             if self.screen["screen"] == "done":
                 return
             self.answer_one()
+
+
+# --- simulated studies ------------------------------------------------------------------------------------
+
+
+def design_of(study: Study, methods: tuple[str, ...]) -> Design:
+    return Design(
+        methods=methods,
+        pairs=study.pairs(methods),
+        stimuli=study.stimuli,
+        breakable=((methods[0], study.stimuli[0]),),
+        comparisons=study.comparisons,
+        identical=study.catch.identical,
+        broken=study.catch.broken,
+        repeated=study.catch.repeated,
+        seed=study.seed,
+    )
+
+
+class Population:
+    """People whose liking of each method is `strengths` plus their own taste; some answers are ties."""
+
+    def __init__(self, strengths: tuple[float, ...], taste: float = 0.8, ties: float = 0.15):
+        self.strengths, self.taste, self.ties = np.array(strengths), taste, ties
+
+    def preference(self, draws: int = 20_000) -> np.ndarray:
+        """(K, K) true share that prefers row to column among decided answers, over the whole population."""
+        rng = np.random.default_rng(123)
+        liking = self.strengths + self.taste * rng.standard_normal((draws, len(self.strengths)))
+        return (1 / (1 + np.exp(liking[:, None, :] - liking[:, :, None]))).mean(axis=0)
+
+    def study(self, study: Study, methods: tuple[str, ...], people: int, seed: int) -> Dataset:
+        """What `people` of them answer, each finishing."""
+        rng = np.random.default_rng(seed)
+        design = design_of(study, methods)
+        rows = []
+        for slot in range(people):
+            liking = dict(
+                zip(methods, self.strengths + self.taste * rng.standard_normal(len(methods)), strict=True)
+            )
+            for position, trial in enumerate(block(design, slot)):
+                for question in study.questions:
+                    value = self._answer(trial, liking, rng)
+                    rows.append(
+                        row(study, trial, question.name, value, participant=f"p{slot:04d}", position=position)
+                    )
+        return dataset(study, methods, rows)
+
+    def _answer(self, trial: Trial, liking: dict[str, float], rng: np.random.Generator) -> str:
+        if trial.kind == "identical":
+            return "tie"
+        if trial.broken:
+            return "left" if trial.broken == "right" else "right"
+        if rng.random() < self.ties:
+            return "tie"
+        return (
+            "left" if rng.random() < 1 / (1 + np.exp(liking[trial.right] - liking[trial.left])) else "right"
+        )
+
+
+def row(study: Study, trial: Trial, question: str, value: str, **changes: Any) -> Row:
+    """An answer as an export has it."""
+    item, seed = trial.stimulus.split("#")
+    chosen = {"left": trial.left, "right": trial.right}.get(value, value)
+    values: dict[str, Any] = {
+        "participant": "p", "slot": 0, "language": "en", "source": "link", "consent_version": "1",
+        "position": 1, "kind": trial.kind, "item": item, "seed": int(seed), "prompt": "", "left": trial.left,
+        "right": trial.right, "broken": trial.broken or "", "question": question, "question_kind": "pairwise",
+        "side": "", "value": value, "chosen": chosen, "response_ms": 2000, "viewed_ms": 3000,
+        "answered_at": "2026-01-01T00:00:00+00:00", "study_version": VERSION,
+    }  # fmt: skip
+    return Row(**values | changes)
+
+
+def dataset(study: Study, methods: tuple[str, ...], rows: list[Row]) -> Dataset:
+    """The rows with the people who gave them, all finished."""
+    names = dict.fromkeys(row.participant for row in rows)
+    people = [
+        Person(participant=name, slot=slot, language="en", source="link", consent_version="1", finished=True)
+        for slot, name in enumerate(names)
+    ]
+    return Dataset(
+        study=study, version=VERSION, methods=methods, withdrawn=0, people=tuple(people), rows=tuple(rows)
+    )
