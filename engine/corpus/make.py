@@ -7,12 +7,13 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.corpus.sample import Sample
 from engine.corpus.scene import LEVELS, SPLITS, sample_scene, stream
+from engine.corpus.shards import rows, write_shard
 from engine.types import UserError
 
 log = logging.getLogger(__name__)
@@ -31,14 +32,17 @@ class Recipe:
     gesture: str | None = None  # every picture shows this one
 
     def __post_init__(self):
-        if self.level not in LEVELS:
-            raise UserError(
-                f"There is no level {self.level!r}; choose one of {', '.join(LEVELS)}.", code="bad_level"
-            )
-        if self.split not in SPLITS:
-            raise UserError(
-                f"There is no split {self.split!r}; choose one of {', '.join(SPLITS)}.", code="bad_split"
-            )
+        from engine.corpus.hands import gestures
+
+        _one_of("level", self.level, LEVELS)
+        _one_of("split", self.split, SPLITS)
+        if self.gesture is not None:
+            _one_of("gesture", self.gesture, gestures())
+
+
+def _one_of(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UserError(f"There is no {what} {name!r}; choose one of {', '.join(known)}.", code=f"bad_{what}")
 
 
 def make_sample(recipe: Recipe, index: int) -> Sample:
@@ -64,10 +68,9 @@ def make(recipe: Recipe, count: int, out: Path, *, workers: int = 1) -> None:
     """Write pictures 0..count-1 as shards under `out`; shards that are there already are kept."""
     out.mkdir(parents=True, exist_ok=True)
     _check_recipe(recipe, out)
-    todo = [n for n in range(-(-count // SHARD_SIZE)) if not _shard_path(out, recipe, n).exists()]
-    # A smaller last shard of an earlier, shorter run would hide pictures of this one.
-    ranges = {n: (n * SHARD_SIZE, min(count, (n + 1) * SHARD_SIZE)) for n in todo}
-    log.info("%d pictures, %d shards to make, %d workers", count, len(todo), workers)
+    ranges = {n: (n * SHARD_SIZE, min(count, (n + 1) * SHARD_SIZE)) for n in range(-(-count // SHARD_SIZE))}
+    ranges = {n: r for n, r in ranges.items() if rows(_shard_path(out, recipe, n)) < r[1] - r[0]}
+    log.info("%d pictures, %d shards to make, %d workers", count, len(ranges), workers)
     start, made = time.monotonic(), 0
     for number in _run(recipe, ranges, out, workers):
         made += ranges[number][1] - ranges[number][0]
@@ -90,8 +93,6 @@ def _run(recipe: Recipe, ranges: dict[int, tuple[int, int]], out: Path, workers:
 
 
 def _make_shard(job: tuple[Recipe, int, int, int, Path]) -> int:
-    from engine.corpus.shards import write_shard
-
     recipe, number, first, last, out = job
     write_shard(_shard_path(out, recipe, number), (make_sample(recipe, i) for i in range(first, last)))
     return number

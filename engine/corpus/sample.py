@@ -31,13 +31,15 @@ class Captions:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """Hands and camera are None-free but may be empty: a reader's folder can lack them."""
+    """What a corpus does not know stays empty or None."""
 
     key: str  # unique in its corpus, e.g. "train-000017"
     image: np.ndarray  # (H, W, 3) uint8
     hands: tuple[HandPose, ...] = ()  # camera frame
     camera: Camera | None = None
     mesh: np.ndarray | None = None  # (H, W, 3) uint8, SesaHand's mesh image of `hands`
+    keypoints_px: tuple[np.ndarray, ...] = ()  # (21, 2) a hand, as annotated, NaN where hidden
+    boxes_px: tuple[np.ndarray, ...] = ()  # (4,) a hand: left, top, right, bottom, as annotated
     captions: Captions = Captions(short="", wordy="", gesture="")
     semantics: Semantics | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)  # shirt, wall, gesture, ...

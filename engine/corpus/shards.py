@@ -44,6 +44,13 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> None:
     part.replace(path)
 
 
+def rows(path: Path) -> int:
+    """How many pictures a shard holds, 0 when it is not there."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path).metadata.num_rows if path.exists() else 0
+
+
 def open_shards(folder: str | Path, split: str = "train") -> datasets.Dataset:
     """The shards as a datasets.Dataset: rows of the columns above, pictures decoded when read."""
     import datasets
