@@ -124,6 +124,9 @@ def _mean_pose(args: argparse.Namespace) -> tuple[float, ...]:
             "Published poses are relative to MANO's mean pose: give --mano FOLDER, or --flat for exports.",
             code="no_mano",
         )
+    from engine.hand import use_mano
+
+    use_mano(args.mano)
     return mano_mean(args.mano)
 
 

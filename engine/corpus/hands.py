@@ -11,6 +11,7 @@ from engine.hand import anatomy, rotation
 from engine.hand.contact import overlap_m
 from engine.hand.gesture import Gesture, load_gestures
 from engine.hand.joints import FINGERS, finger_joints
+from engine.hand.model import MIRROR_ROTVEC
 from engine.types import HandPose, Side
 
 NO_GESTURE = "holding up a hand"
@@ -30,7 +31,6 @@ UPRIGHT = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])  # col
 PALM_OPEN_RAD = 0.6
 # Bends in degrees (knuckle, middle, last joint) of fingers laid around a flat thing; thumb to pinky.
 AROUND_PHONE_DEG = ((12, 12, 10), (24, 36, 20), (24, 38, 22), (24, 40, 24), (24, 42, 24))
-MIRROR_ROTVEC = np.array([1.0, -1.0, -1.0])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Real pictures as Samples: HaGRID, FreiHAND, COCO-WholeBody with MANO fits, in their published layouts.
 
 Readers are lazy: a picture is opened when its Sample is asked for. MANO's poses in FreiHAND and in
-NeuralAnnot's fits are relative to MANO's mean pose, ours to the flat hand: `mean_pose` is what they are
-relative to, MANO's own `hands_mean` for the published labels, FLAT for what `engine.corpus export` wrote.
+NeuralAnnot's fits are relative to MANO's mean pose, ours to the flat hand: `mean_pose` (45,) rad is the right
+hand's, `mano_mean` for the published labels, FLAT for what `engine.corpus export` wrote.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.corpus.sample import Captions, Sample
+from engine.hand.model import MIRROR_ROTVEC
 from engine.types import Camera, HandPose, Side, UserError
 
 FLAT = (0.0,) * 45
@@ -223,10 +224,25 @@ def _load(path: Path) -> Any:
         raise UserError(f"{path} is not whole JSON; download it again.", code="bad_file") from error
 
 
+def mano_mean(folder: str | Path) -> tuple[float, ...]:
+    """(45,) rad: MANO's mean pose of a right hand, from a person's own MANO_RIGHT.pkl."""
+    from engine.hand.mano_file import FILES, load_pickle
+
+    path = Path(folder).expanduser() / FILES["right"]
+    if not path.is_file():
+        raise UserError(f"There is no {path.name} in {folder}.", code="no_mano")
+    mean = np.ravel(load_pickle(path.read_bytes()).get("hands_mean", ()))
+    if mean.shape != (45,):
+        raise UserError(f"{path.name} has no hands_mean of 45 numbers; use MANO's own file.", code="bad_mano")
+    return tuple(float(v) for v in mean)
+
+
 def _hand(side: Side, pose, shape, transl, mean_pose: Sequence[float]) -> HandPose:
-    pose = np.asarray(pose, dtype=float)
+    pose, mean = np.asarray(pose, dtype=float), np.reshape(mean_pose, (15, 3))
+    if side == "left":
+        mean = mean * MIRROR_ROTVEC
     return HandPose(
-        side=side, global_orient=tuple(pose[:3]), hand_pose=tuple(pose[3:48] + np.asarray(mean_pose)),
+        side=side, global_orient=tuple(pose[:3]), hand_pose=tuple(pose[3:48] + mean.ravel()),
         betas=tuple(shape), transl=tuple(transl),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from engine.corpus.convert import convert, square
-from engine.corpus.readers import FLAT, read_coco_wholebody, read_freihand, read_hagrid
+from engine.corpus.readers import FLAT, mano_mean, read_coco_wholebody, read_freihand, read_hagrid
 from engine.corpus.shards import iter_samples, load_arrays
 from engine.hand import pose_hand
 from engine.types import Camera, HandPose, UserError
@@ -114,9 +114,10 @@ def test_what_is_missing_is_named(freihand):
 
 
 def fit(hand: HandPose, focal: float, centre: tuple[float, float]):
+    mean = np.array(MEAN) * (np.tile([1, -1, -1], 15) if hand.side == "left" else 1)
     return {
         "mano_param": {
-            "pose": [*hand.global_orient, *(np.array(hand.hand_pose) - MEAN)], "shape": list(hand.betas),
+            "pose": [*hand.global_orient, *(np.array(hand.hand_pose) - mean)], "shape": list(hand.betas),
             "trans": list(hand.transl),
         },
         "cam_param": {"focal": [focal, focal], "princpt": list(centre)},
@@ -161,7 +162,7 @@ def coco(tmp_path):
 
 
 def test_coco(coco):
-    folder, right, _ = coco
+    folder, right, left = coco
     both, one = read_coco_wholebody(folder, mean_pose=MEAN)  # person 2 has no hand, 4 no fit
     assert [h.side for h in both.hands] == ["right", "left"]
     assert both.captions.wordy == "A man waves."
@@ -169,6 +170,7 @@ def test_coco(coco):
     assert one.attributes["side"] == "right"
     np.testing.assert_allclose(both.hands[0].transl, right.transl)
     np.testing.assert_allclose(both.hands[0].hand_pose, right.hand_pose, atol=1e-9)
+    np.testing.assert_allclose(both.hands[1].hand_pose, left.hand_pose, atol=1e-9)
     assert both.camera.K[0] == (500.0, 0.0, 40.0)
     assert np.isnan(both.keypoints_px[0]).all()  # annotated as not visible
     np.testing.assert_allclose(both.keypoints_px[1][4], (34, 20))
@@ -186,6 +188,18 @@ def test_coco_second_hand_looks_the_same_in_the_first_ones_camera(coco):
     want, got = seen(left, own), seen(both.hands[1], both.camera.K)
     np.testing.assert_allclose(got[0], want[0], atol=1e-6)
     assert np.ptp(got, axis=0) == pytest.approx(np.ptp(want, axis=0), rel=0.06)
+
+
+def test_mean_pose_of_a_persons_own_mano(tmp_path):
+    import pickle
+
+    with pytest.raises(UserError, match="MANO_RIGHT"):
+        mano_mean(tmp_path)
+    (tmp_path / "MANO_RIGHT.pkl").write_bytes(pickle.dumps({"hands_mean": np.array(MEAN)}, protocol=2))
+    assert mano_mean(tmp_path) == pytest.approx(MEAN)
+    (tmp_path / "MANO_RIGHT.pkl").write_bytes(pickle.dumps({"f": np.zeros(3)}, protocol=2))
+    with pytest.raises(UserError, match="hands_mean"):
+        mano_mean(tmp_path)
 
 
 # --- to shards ----------------------------------------------------------------------------------------
