@@ -50,12 +50,12 @@ class Journal:
             shutil.rmtree(self.folder / participant, ignore_errors=True)
 
     def replay(self) -> Iterator[Event]:
-        """Every event, a row after those that it refers to."""
-        paths = sorted(self.folder.rglob("*.json"), key=lambda path: (_rank(path), path.name))
-        gone = {path.stem.removeprefix(_WITHDRAWN) for path in paths if path.name.startswith(_WITHDRAWN)}
-        for path in paths:
-            if path.parent.name in gone:
-                continue
+        """Every event, in no order that means anything."""
+        for path in self.folder.glob(
+            f"{_WITHDRAWN}*.json"
+        ):  # answers that were on their way when they withdrew
+            shutil.rmtree(self.folder / path.stem.removeprefix(_WITHDRAWN), ignore_errors=True)
+        for path in sorted(self.folder.rglob("*.json")):
             event = _read(path)
             if event is None:
                 log.warning("%s was cut off while it was written; its answer was never confirmed", path)
@@ -100,9 +100,3 @@ def _read(path: Path) -> Event | None:
         return json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _rank(path: Path) -> int:
-    """Studies before participants before answers."""
-    order = {"secret": 0, "version": 1, "withdrawn": 2, "enrolled": 3}
-    return order.get(path.stem.partition("-")[0], 4)

@@ -6,7 +6,6 @@ An answer is on disk when `save` returns, and stands there once however often it
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 import tempfile
 import threading
@@ -17,21 +16,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event, func, make_url, select, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from demo.study import schedule
+from demo.study.database import connect, migrate, one_at_a_time
 from demo.study.journal import Event, HubJournal, Journal
+from demo.study.restore import restore
 from demo.study.tables import Answer, Base, Participant, Secret, StudyVersion, Trial
 from engine.types import UserError
 
-log = logging.getLogger(__name__)
-
 DEFAULT_URL = f"sqlite:///{Path(__file__).parents[2] / 'data' / 'study.db'}"
 GIVEN_UP_AFTER_S = 2 * 3600.0  # after so long without an answer a slot goes to the next newcomer as well
-_MIGRATIONS = Path(__file__).parent / "migrations"
-_MIGRATION_LOCK = 0x484C5354  # the key of PostgreSQL's advisory lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +65,15 @@ class Store:
     def __init__(
         self, url: str = DEFAULT_URL, journal: Journal | None = None, clock: Callable[[], float] = time.time
     ):
-        self.engine = _connect(url)
+        self.engine = connect(url)
         self.clock = clock
         self._journal = journal
         self._session = sessionmaker(self.engine, expire_on_commit=False)
         self._enrolling = threading.Lock()
-        _migrate(self.engine)
+        migrate(self.engine)
         if journal:
-            self._replay(journal)
+            with self._session.begin() as session:
+                restore(session, journal)
         self._pid_key = self._secret("pid")
 
     @classmethod
@@ -209,7 +206,9 @@ class Store:
             if person is None:
                 return
             if self._journal:  # first, or a crash in between would bring the answers back at the next start
-                self._journal.forget(participant, {"withdrawn": {"version": person.version}})
+                self._journal.forget(
+                    participant, {"withdrawn": {"id": participant, "version": person.version}}
+                )
             session.get(StudyVersion, person.version).withdrawn += 1
             session.delete(person)  # trials and answers go by the database's cascade
 
@@ -256,7 +255,7 @@ class Store:
 
     def _secret(self, name: str) -> str:
         with self._enrolling, self._session.begin() as session:
-            _one_at_a_time(session.connection())
+            one_at_a_time(session.connection())
             row = session.get(Secret, name)
             if row is None:
                 row = Secret(name=name, value=secrets.token_hex(32))
@@ -270,7 +269,7 @@ class Store:
         with self._enrolling, self._session.begin() as session:
             if session.get(StudyVersion, version) is not None:
                 return
-            _one_at_a_time(session.connection())
+            one_at_a_time(session.connection())
             session.expire_all()
             row = session.get(StudyVersion, version)
             if row is None:
@@ -283,36 +282,6 @@ class Store:
     def _note(self, name: str, row: Event) -> None:
         if self._journal:
             self._journal.write(name, row)
-
-    def _replay(self, journal: Journal) -> None:
-        """Bring every row of the journal into the database that is not there yet."""
-        withdrawn: dict[str, int] = {}
-        with self._session.begin() as session:
-            for entry in journal.replay():
-                if "withdrawn" in entry:
-                    version = entry["withdrawn"]["version"]
-                    withdrawn[version] = withdrawn.get(version, 0) + 1
-                    continue
-                for table, key in (
-                    (Secret, "secret"),
-                    (StudyVersion, "version"),
-                    (Participant, "participant"),
-                ):
-                    if key in entry:
-                        session.merge(table(**entry[key]))
-                session.flush()
-                for row in entry.get("trials", ()):
-                    session.merge(Trial(**row))
-                if "answer" in entry:
-                    session.merge(Answer(**entry["answer"]))
-                    progress = entry["progress"]
-                    person = session.get(Participant, progress["id"])
-                    person.seen_at = max(person.seen_at, entry["answer"]["answered_at"])
-                    if person.position < progress["position"]:
-                        person.position, person.finished_at = progress["position"], progress["finished_at"]
-            for version, count in withdrawn.items():
-                row = session.get(StudyVersion, version)
-                row.withdrawn = max(row.withdrawn, count)
 
 
 # --- rows ---------------------------------------------------------------------------------------------
@@ -381,58 +350,3 @@ def _free_slot(session: Session, version: str, now: float) -> int:
     return schedule.first_free(
         session.scalars(select(Participant.slot).where(Participant.version == version, kept))
     )
-
-
-# --- the database -------------------------------------------------------------------------------------
-
-
-def _connect(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        if parsed.drivername in ("postgres", "postgresql"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.get_backend_name() == "sqlite":
-            Path(parsed.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError):
-        raise UserError(
-            "The store's URL must be sqlite:///FILE, postgresql://…, bucket:///FOLDER or hub://OWNER/DATASET.",
-            code="bad_store",
-        ) from None
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"This store needs the package {error.name}: pip install 'psycopg[binary]'.", code="no_driver"
-        ) from None
-    if parsed.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _sqlite_connect)
-        event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes too late; _sqlite_begin sends ours
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # two writers then wait for each other instead of failing
-
-
-def _one_at_a_time(connection: Connection) -> None:
-    """Let no other process in until this transaction ends. SQLite's transactions do that by themselves."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-
-
-def _migrate(engine: Engine) -> None:
-    """Bring the tables to the newest revision."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    with engine.begin() as connection:
-        _one_at_a_time(connection)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

@@ -207,6 +207,23 @@ def test_withdrawing_deletes_the_journals_files(tmp_path, root):
     store.close()
 
 
+def test_a_withdrawal_cut_short_by_a_crash_is_finished_at_the_next_start(tmp_path, root, small):
+    store = Store(f"sqlite:///{tmp_path / 'study.db'}", Journal(tmp_path / "journal"))
+    robot = run_participant(store, root, answers=3)
+    who = store.find("small", robot._base["pid"]).participant
+    Journal(tmp_path / "journal").forget(who, {"withdrawn": {"id": who, "version": small.version}})
+    late = tmp_path / "journal" / who / "late.json"  # an answer that another thread wrote after that
+    late.parent.mkdir()
+    late.write_text("{}")
+    store.close()
+    again = Store(f"sqlite:///{tmp_path / 'study.db'}", Journal(tmp_path / "journal"))
+    assert again.answers(small.version) == []
+    assert again.people(small.version) == []
+    assert [v.withdrawn for v in again.versions("small")] == [1]
+    assert not late.exists()
+    again.close()
+
+
 def test_a_file_cut_off_by_a_crash_is_passed_over(tmp_path, root, small, caplog):
     store = Store.open(f"bucket://{tmp_path}")
     robot = run_participant(store, root, answers=4)
