@@ -38,6 +38,7 @@ def create_demo(services: Services, *, study_store: str | None = None, token: st
     with gr.Blocks(title=TITLE, delete_cache=_FILES_KEPT_S, analytics_enabled=False, fill_width=True) as demo:
         session = gr.State(Session(), delete_callback=Session.stop)  # who has gone waits for nothing
         memory = gr.BrowserState(storage_key=_MEMORY_KEY, secret=_MEMORY_SECRET)
+        create_api(services)  # first: the names are its own, a page's events take what is left
         header = words.build(
             Fragment, elem_id="header", say={"value": lambda t: _header(services, study is not None, t)}
         )
@@ -56,8 +57,6 @@ def create_demo(services: Services, *, study_store: str | None = None, token: st
                 create_evaluate_page(services, words)
             with _tab(words, "help"):
                 create_help_page(words)
-        create_api(services)
-
         def speak(session: Session, event: gr.EventData) -> list[Any]:
             session.language = str(event._data.get("language"))
             return translate(session)

@@ -85,12 +85,8 @@ def _read(
 ) -> tuple[Reconstruction | None, HandErrors | None]:
     from engine.reconstruct import errors, reconstruct
 
-    found = reconstruct(image, camera=camera)
-    if not found:
-        return None, None
-    same_side = [rec for rec in found if rec.hand.side == target.side]
-    best = max(same_side or found, key=lambda rec: rec.score)
-    return best, errors(best, target, camera)
+    found = reconstruct(image, camera, target.side)
+    return (found[0], errors(found[0], target, camera)) if found else (None, None)
 
 
 def _floor(hands: tuple[HandPose, ...], camera: Camera) -> HandErrors | None:

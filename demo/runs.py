@@ -134,12 +134,12 @@ class Runner:
         progress = session.progress
         expected = plan.sampler.steps
         with self.turns.join(session.visitor) as ticket:
-            while (ahead := ticket.wait(_WAIT_S)) > 0:
+            while (ahead := ticket.wait(_WAIT_S)) > 0 and not session.stopping:
                 progress.ahead = ahead
                 yield None
-                if session.stopping:
-                    return
             progress.ahead = 0
+            if session.stopping:
+                return
             last_status = tick = time.monotonic()
             with closing(self._run(plan, previews_every=_PREVIEWS_EVERY, token=session.token)) as items:
                 for item in items:

@@ -11,7 +11,7 @@ import numpy as np
 
 from demo.components.form import Form, hand_value
 from demo.components.gesture_picker import picker_html, suggestions
-from demo.components.hand_editor_value import MOST_HANDS, EditorValue
+from demo.components.hand_editor_value import EditorValue
 from demo.forms import Settings, check, check_ready, from_link, settings_from_json, to_link
 from demo.handlers.telling import notice, tells
 from demo.i18n import Text, preferred, text
@@ -129,7 +129,6 @@ class CompareHandlers:
                 code="no_hand_found",
             )
         notice(session, "photo.found", count=len(found))
-        found = sorted(found, key=lambda rec: -rec.score)[:MOST_HANDS]
         hands = tuple(rec.hand for rec in found)
         return hand_value(Settings(hands=hands, camera=found[0].camera), edited=True)
 
@@ -292,9 +291,11 @@ class CompareHandlers:
         if param is None:
             raise UserError("Choose what the series runs over.", code="no_axis")
         numbers = np.linspace(param.minimum, param.maximum, count).round(4).tolist()
+        own = settings.params.get(method, {})
         variants = [
-            replace(
-                settings, methods=(method,), params={method: {**settings.params.get(method, {}), name: value}}
+            check(
+                replace(settings, methods=(method,), params={method: {**own, name: value}}),
+                self.services.catalogue,
             )
             for value in numbers
         ]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from demo.gallery import Gallery
+from demo.services import Services
+from engine.hand.gesture import CAMERA, Gesture
 from engine.methods.base import STRENGTH, Method, Param, base
-from engine.types import Plan, Request, Result, SamplerSpec, Step, UserError
+from engine.types import HandPose, Plan, Request, Result, SamplerSpec, Step, UserError
 
 SIZE = (96, 64)  # (height_px, width_px): not square, so that swapped axes show
 
@@ -135,4 +139,42 @@ def result(plan: Plan) -> Result:
         text_parts={"prompt": plan.text.text, "final": f"{plan.text.text}, hand"},
         seconds=0.25,
         weights_hash="none",
+    )
+
+
+HAND = HandPose(hand_pose=tuple(0.01 * i for i in range(45)), transl=(0.0, 0.0, 0.4))
+
+
+def gestures(folder: Path) -> dict[str, Gesture]:
+    """Two gestures with pictures in `folder`."""
+    from PIL import Image
+
+    out = {}
+    for name, zh, group, hand in (
+        ("ok", "好的", "hagrid", HAND),
+        ("fist", "拳头", "more", replace(HAND, betas=(1.0, *(0.0,) * 9))),
+    ):
+        Image.new("RGB", (40, 40), "white").save(folder / f"{name}.webp")
+        out[name] = Gesture(
+            name=name,
+            title={"en": name.capitalize(), "zh": zh},
+            phrase=f"making {name} hand gesture",
+            group=group,
+            hand=hand,
+            camera=CAMERA,
+            thumbnail=folder / f"{name}.webp",
+            tags=("number",),
+        )
+    return out
+
+
+def services(folder: Path, engine: FakeEngine | None, gallery: Path | None = None) -> Services:
+    """Services around `engine`; files go to and come from `folder`."""
+    return Services(
+        engine=engine,
+        catalogue=CATALOGUE,
+        gestures=gestures(folder),
+        gallery=Gallery(CATALOGUE, gallery or folder / "gallery"),
+        prompts=({"text": "a woman in a red shirt"},),
+        results_folder=folder / "results",
     )
