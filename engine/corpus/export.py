@@ -165,8 +165,9 @@ def make_share(job: Job, worker: int, workers: int) -> None:
 
 
 def make_all_with_ray(job: Job, workers: int) -> None:
-    """Through Ray Data, on every machine of the cluster that sees `job.out`. A lost worker's pictures are
-    made again.
+    """Through Ray Data, on every machine of the cluster that sees `job.out`.
+
+    A lost worker's pictures are made again. Ray's own tasks need a CPU beside those of the workers.
     """
     try:
         import ray
@@ -174,9 +175,10 @@ def make_all_with_ray(job: Job, workers: int) -> None:
         raise UserError(
             "Ray is not installed: `pip install 'ray[data]'`, or leave --ray out.", code="no_ray"
         ) from error
-    rows = ray.data.range(job.n).repartition(min(job.n, workers * 8))
+    rows = ray.data.range(job.n, override_num_blocks=min(job.n, workers * 8))
     done = rows.map(Exporter, fn_constructor_args=(job,), concurrency=workers)
-    logger.info("%d of %d kept", done.sum("kept"), job.n)
+    kept = sum(bool(row["kept"]) for row in done.iter_rows())
+    logger.info("%d of %d kept", kept, job.n)
 
 
 # --- layouts ------------------------------------------------------------------------------------------

@@ -6,6 +6,10 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -143,3 +147,64 @@ def test_ray_is_optional(unread, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(UserError, match="Ray is not installed"):
         export.make_all_with_ray(unread, 2)
+
+
+@pytest.fixture
+def tiny_job(corpus, tmp_path):
+    """With the real engine at toy width: its pictures show nothing, and every process can make them."""
+    return Job(method="sd", n=4, out=tmp_path / "out", data=corpus, profile="tiny", steps=1)
+
+
+@pytest.mark.slow
+def test_processes_make_what_one_makes(tiny_job, tmp_path):
+    export.make_all(tiny_job, 2)
+    export.write_layouts(tiny_job)
+    alone = dataclasses.replace(tiny_job, out=tmp_path / "alone")
+    export.make_all(alone, 1)
+    export.write_layouts(alone)
+    assert files(tiny_job.out) == files(alone.out)
+
+
+@pytest.mark.slow
+def test_ray_makes_what_one_makes_though_a_worker_is_killed(tiny_job, tmp_path):
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    alone = dataclasses.replace(tiny_job, out=tmp_path / "alone")
+    export.make_all(alone, 1)
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    try:
+        killer = threading.Thread(target=_kill_a_worker_when_it_has_made_one, args=(tiny_job,))
+        killer.start()
+        export.make_all_with_ray(tiny_job, 2)
+        killer.join()
+    finally:
+        ray.shutdown()
+    export.write_layouts(tiny_job)
+    export.write_layouts(alone)
+    assert files(tiny_job.out) == files(alone.out)
+
+
+def _kill_a_worker_when_it_has_made_one(job: Job) -> None:
+    """SIGKILL to one of the actors that this process's Ray started, once there is a picture."""
+    while not list(job.out.glob("pictures/*.png")):
+        time.sleep(0.02)
+    workers = [pid for pid, (name, _) in _processes().items() if "MapWorker" in name and _is_ours(pid)]
+    os.kill(workers[0], signal.SIGKILL)
+
+
+def _processes() -> dict[int, tuple[str, int]]:
+    """pid -> command line, parent."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            found[int(folder.name)] = ((folder / "cmdline").read_text(), parent)
+        except OSError:  # it ended meanwhile
+            continue
+    return found
+
+
+def _is_ours(pid: int) -> bool:
+    processes = _processes()
+    while pid in processes and pid != os.getpid():
+        pid = processes[pid][1]
+    return pid == os.getpid()
