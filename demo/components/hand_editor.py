@@ -1,11 +1,11 @@
 """The 3D hand pose editor: `python -m demo.components.hand_editor` shows it by itself.
 
     editor = HandEditor(EditorValue.of_gesture(gestures["ok"]), gestures=gestures)
-    editor.commit(fn, editor, ...)        # a person let go of something: fn receives an EditorValue
+    editor.commit(fn, editor, ..., trigger_mode="always_last")     # an edit ended: fn receives an EditorValue
     button.click(lambda: EditorValue.of_gesture(gestures["palm"]), None, editor)
 
-The browser's half is ui/src, built into demo/static/hand_editor.js; it skins the free hand by itself and speaks up
-only when an edit ends. In handlers return an EditorValue and never gr.update(...), which would wipe a gr.HTML.
+The browser's half is ui/src, built into demo/static/hand_editor.js; it skins the free hand by itself and
+speaks up only when an edit ends. Handlers return an EditorValue, never gr.update(...): that wipes a gr.HTML.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TEMPLATE = '<div class="hand-editor-room"><div class="hand-editor-host"></div><
 _CSS = """
 .hand-editor-room { container-type: inline-size; }
 .hand-editor-host { min-height: calc(100cqw + 508px); }
-@container (min-width: 720px) { .hand-editor-host { min-height: calc(100cqw - 300px); } }
+@container (min-width: 640px) { .hand-editor-host { min-height: max(430px, 100cqw - 300px); } }
 """
 _SCRIPT = """
 const config = __CONFIG__;
@@ -71,8 +71,8 @@ const host = element.querySelector('.hand-editor-host');
 class HandEditor(gr.HTML):
     """Its value in Python is an EditorValue, checked on the way in; event `commit` ends every edit.
 
-    gestures: name -> Gesture, offered for blending; preview: draws what the methods are given, after every edit;
-    lang: "en", "zh", or None to follow the page's own `lang`.
+    gestures: name -> Gesture, offered for blending; preview: draws what the methods are given, after every
+    edit; lang: "en", "zh", or None to follow the page's own `lang`.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ def _demo() -> gr.Blocks:
             with gr.Column(scale=1):
                 names = gr.Dropdown([(g.title["en"], g.name) for g in gestures.values()], label="Gesture")
                 shown = gr.JSON(label="Value")
-        editor.commit(EditorValue.to_json, editor, shown, show_progress="hidden")
+        editor.commit(EditorValue.to_json, editor, shown, show_progress="hidden", trigger_mode="always_last")
         names.input(lambda name, value: value.with_gesture(gestures[name]), [names, editor], editor)
     return demo
 

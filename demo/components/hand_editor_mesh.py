@@ -1,8 +1,8 @@
 """The free hand as a file for the browser: `python -m demo.components.hand_editor_mesh` writes it again.
 
-demo/static/hand_mesh.bin holds what engine.hand knows (template, shape and pose blend shapes, joints, weights,
-triangles; the anatomical axes and limits), so that ui/src/model.js poses the very same vertices. Only the free
-hand is ever written here: a person's own MANO stays on the server.
+demo/static/hand_mesh.bin holds what engine.hand knows (template, shape and pose blend shapes, joints,
+weights, triangles; the anatomical axes and limits), so that ui/src/model.js poses the very same vertices.
+Only the free hand is ever written here: a person's own MANO stays on the server.
 
     "HLHAND1\\n", header length (uint32), JSON header padded to 4 bytes, little-endian arrays at 4-byte steps
 """
@@ -63,8 +63,9 @@ def mesh_bytes() -> bytes:
     joint_dirs = np.einsum("jv,vxb->jxb", model.J_regressor, model.shapedirs)
 
     by_joint = model.posedirs.reshape(-1, 3, 15, 9).transpose(2, 0, 1, 3)  # (15, V, 3, 9)
-    moved = [np.flatnonzero(np.abs(dirs).max(axis=(1, 2)) > 0) for dirs in by_joint]
+    moved = [np.flatnonzero(np.abs(of_joint).max(axis=(1, 2)) > 0) for of_joint in by_joint]
     firsts = np.cumsum([0, *(len(verts) for verts in moved)])
+    dirs = np.concatenate([of_joint[verts] for of_joint, verts in zip(by_joint, moved, strict=True)])
 
     arrays = {
         "v_template": model.v_template.astype("<f4"),
@@ -75,7 +76,7 @@ def mesh_bytes() -> bytes:
         "skin_weight": np.take_along_axis(model.weights, skin_index, axis=1).astype("<f4"),
         "faces": model.faces.astype("<u2"),
         "posed_vertex": np.concatenate(moved).astype("<u2"),
-        "posedirs": np.concatenate([dirs[verts] for dirs, verts in zip(by_joint, moved, strict=True)]).astype("<f4"),
+        "posedirs": dirs.astype("<f4"),
     }  # fmt: skip
     body = b""
     described = {}

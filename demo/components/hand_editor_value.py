@@ -43,7 +43,7 @@ class EditorValue:
         )
 
     def with_gesture(self, gesture: Any) -> EditorValue:
-        """The active hand takes the preset's pose, on its own side and with its own shape; the other hand stays."""
+        """The active hand takes the preset's pose, on its own side and its own shape; the other stays."""
         from engine.hand.anatomy import mirror
 
         def posed(hand: HandPose) -> HandPose:
@@ -74,8 +74,8 @@ class EditorValue:
 def parse(data: Any, gestures: Collection[str] | None = None) -> EditorValue:
     """A browser's or a file's JSON as an EditorValue; UserError says what does not fit.
 
-    Joints beyond their anatomical limits are brought back to them, shapes and places to sane ranges; `notices` says
-    so. `gestures` are the names that exist; None knows no better.
+    Joints beyond their anatomical limits are brought back to them, shapes and places to sane ranges;
+    `notices` says so. `gestures` are the names that exist; None knows no better.
     """
     if not isinstance(data, Mapping):
         raise UserError("This is not a hand pose; choose a file saved by the editor.", code="bad_pose")

@@ -7,7 +7,7 @@ import { Hand } from './hand.js';
 import { pageLanguage, translator } from './i18n.js';
 import { Keyboard } from './keyboard.js';
 import { HandModel, readMesh } from './model.js';
-import { Overlay } from './overlay.js';
+import { ANGLE_NAMES, Overlay } from './overlay.js';
 import { Panel } from './panel.js';
 import { Pointer } from './pointer.js';
 import { skinTint, Stage } from './stage.js';
@@ -167,6 +167,7 @@ function build(host, frame, rig, t, config) {
     panel.translate(t);
     overlay.translate(t);
     say(panel.describe());
+    stage.invalidate();
   });
   if (!config.lang) language.observe(document.documentElement, { attributes: true, attributeFilter: ['lang'] });
 
@@ -188,24 +189,32 @@ function build(host, frame, rig, t, config) {
     showPreviews: (pictures) => panel.showPreviews(pictures),
     dispose,
   };
-  host.__hand = testHandles(api, { editor, stage, overlay, rig, panel, viewport });
+  host.__hand = testHandles(api, { editor, stage, overlay, pointer, viewport });
   return api;
 }
 
 /** What browser tests hold on to. */
-function testHandles(api, { editor, stage, overlay, rig, viewport }) {
+function testHandles(api, { editor, stage, overlay, pointer, viewport }) {
+  const inPage = ({ x, y }) => {
+    const box = viewport.getBoundingClientRect();
+    return { x: x + box.left, y: y + box.top };
+  };
   return {
-    getValue: api.getValue,
-    setValue: api.setValue,
+    ...api,
     editor,
-    rig,
     stage,
     /** Client px of a handle: finger or 'wrist', joint null for the tip. */
     screenOf({ hand = 0, finger, joint = null }) {
-      const { x, y } = stage.project(overlay.positionOf({ hand, finger, joint: finger === WRIST ? 0 : joint }));
-      const box = viewport.getBoundingClientRect();
-      return { x: x + box.left, y: y + box.top };
+      return inPage(stage.project(overlay.positionOf({ hand, finger, joint: finger === WRIST ? 0 : joint })));
     },
+    /** Client px of an arc's marker and of the place on it nearest to `angle`. */
+    arcOf(name, angle) {
+      const { marker, samples } = overlay.arcs.find((arc) => ANGLE_NAMES[arc.k] === name);
+      const distance = (sample) => Math.abs(sample.angle - angle);
+      return { from: inPage(marker), to: inPage(samples.reduce((a, b) => (distance(a) < distance(b) ? a : b))) };
+    },
+    /** Take a fingertip as the pointer does: a function of its way in px. */
+    hold: (finger) => pointer.hold(editor.hand, finger, null),
     /** Resolves when nothing is left to draw. */
     async settled() {
       for (let still = 0; still < 2; still = stage.needsFrame || stage.journey ? 0 : still + 1) {

@@ -13,6 +13,16 @@ const TURN = 0.009; // rad a px
 const WHEEL = 0.0011; // log of depth a px of wheel
 const REST_MS = 350; // after the last turn of the wheel
 
+/** A drag told its steps rather than its whole way. */
+function steps(take) {
+  let lastX = 0, lastY = 0;
+  return (dx, dy) => {
+    take(dx - lastX, dy - lastY);
+    lastX = dx;
+    lastY = dy;
+  };
+}
+
 export class Pointer {
   constructor(viewport, stage, overlay, editor, onHover) {
     Object.assign(this, { viewport, stage, overlay, editor, onHover });
@@ -23,6 +33,7 @@ export class Pointer {
     listen('pointerup', (e) => this.#up(e), { capture: true });
     listen('pointercancel', (e) => this.#up(e), { capture: true });
     listen('pointerleave', () => !this.drag && this.#hover(null));
+    listen('mousedown', (e) => this.drag && e.preventDefault()); // else the press would take the focus again
     listen('wheel', (e) => this.#wheel(e), { capture: true, passive: false });
     // a touch that takes hold of the hand must not scroll the page; one beside it may
     listen('touchstart', (e) => (e.touches.length > 1 || this.#touched(e)) && e.cancelable && e.preventDefault(), { passive: false });
@@ -67,46 +78,102 @@ export class Pointer {
     if (this.touches.size === 2 && this.stage.view === 'picture') return this.#beginPinch(event);
     if (this.drag) return;
     const target = this.#pick(x, y, event.pointerType);
-    const action = this.#actionFor(target, x, y);
-    if (!action) return; // the orbit controls' business
+    const step = this.#stepFor(target);
+    if (!step) return; // the orbit controls' business
     event.stopPropagation();
     this.viewport.setPointerCapture(event.pointerId);
-    this.drag = { ...action, id: event.pointerId, x, y, moved: false };
+    this.drag = { step, id: event.pointerId, x, y, moved: false };
     const focused = this.overlay.find(this.editor.selection);
     (target ? focused?.button : this.viewport)?.focus({ preventScroll: true });
   }
 
-  #actionFor(target, x, y) {
+  /** What a drag from here does: a function of the pointer's way since the press (dx, dy) and its place (x, y). */
+  #stepFor(target) {
     const { editor } = this;
-    if (!target) return this.stage.view === 'orbit' ? null : { kind: 'turn' };
-    if (target.arc) return { kind: 'arc', k: target.arc.k, from: target.arc.value, grab: target.angle - target.arc.value, wrist: editor.selection.finger === WRIST, hand: editor.hand };
+    if (!target) return this.stage.view === 'orbit' ? null : this.#turn();
+    if (target.arc) return editor.selection.finger === WRIST ? this.#ring(target) : this.#arc(target);
     if (target.handle) {
       const { hand: index, finger, joint } = target.handle;
       editor.select({ hand: index, finger, joint });
-      return this.#pullOf(editor.hands[index], finger, joint);
+      return this.hold(editor.hands[index], finger, joint);
     }
     const { index, hand, joint, point } = target;
     if (joint === 0) {
       editor.select({ hand: index, finger: WRIST, joint: 0 });
-      return { kind: 'move', hand };
+      return this.#slide(hand);
     }
     editor.select({ hand: index, finger: fingerOf(joint), joint });
-    return this.#pullAt(hand, joint, point);
+    return this.#pull(hand, joint, point);
   }
 
   /** How a handle is pulled: a joint turns the bones before it, a base joint the bone after it. */
-  #pullOf(hand, finger, joint) {
-    if (finger === WRIST) return { kind: 'move', hand };
+  hold(hand, finger, joint) {
+    if (finger === WRIST) return this.#slide(hand);
     const chain = jointsOf(finger);
-    if (joint === null) return this.#pullAt(hand, chain[2], hand.cross(this.overlay.positionOf({ hand: this.editor.hands.indexOf(hand), finger, joint })));
+    if (joint === null) {
+      const tip = this.overlay.positionOf({ hand: this.editor.hands.indexOf(hand), finger, joint });
+      return this.#pull(hand, chain[2], hand.cross(tip));
+    }
     const at = chain.indexOf(joint);
-    return this.#pullAt(hand, chain[Math.max(0, at - 1)], hand.frames.positions[chain[Math.max(1, at)]]);
+    return this.#pull(hand, chain[Math.max(0, at - 1)], hand.frames.positions[chain[Math.max(1, at)]]);
   }
 
-  #pullAt(hand, joint, point) {
-    const screen = this.stage.project(hand.cross(point));
-    const { origin, direction } = inHandSpace(hand, this.stage.ray(screen.x, screen.y));
-    return { kind: 'pull', hand, pull: this.editor.grasp(hand, joint, offsetOf(hand.frames, joint, point)), screen, depth: dot(sub(point, origin), direction) };
+  #pull(hand, joint, point) {
+    const { x, y } = this.stage.project(hand.cross(point));
+    const { origin, direction } = inHandSpace(hand, this.stage.ray(x, y));
+    const depth = dot(sub(point, origin), direction);
+    const pull = this.editor.grasp(hand, joint, offsetOf(hand.frames, joint, point));
+    return (dx, dy) => pull({ ...inHandSpace(hand, this.stage.ray(x + dx, y + dy)), depth });
+  }
+
+  #slide(hand) {
+    return steps((dx, dy) => this.editor.moveBy(hand, hand.cross(this.#inWorld(hand, dx, dy))));
+  }
+
+  /** A step on the screen as a step in the world at the palm's distance. */
+  #inWorld(hand, dx, dy) {
+    const { right, down } = this.stage.axes();
+    const { depth } = this.stage.project(hand.cross(hand.palm()));
+    const metres = depth / (this.stage.intrinsics.K[0][0] * this.stage.frame.scale);
+    return add(scale(right, dx * metres), scale(down, dy * metres));
+  }
+
+  #turn() {
+    return steps((dx, dy) => {
+      const { right, down } = this.stage.axes();
+      this.#turnBy(add(scale(down, -dx * TURN), scale(right, dy * TURN)));
+    });
+  }
+
+  /** Turn the chosen hand by a rotation vector of the world. */
+  #turnBy(turn) {
+    const { hand } = this.editor;
+    this.editor.rotateBy(hand, exp(hand.side === 'left' ? mirrorRotation(turn) : turn));
+  }
+
+  #arc({ arc, angle }) {
+    const { editor, overlay } = this;
+    const { hand, selection: { joint } } = editor;
+    let grab = angle - arc.value; // where on the arc it was taken
+    return (dx, dy, x, y) => {
+      overlay.hot = arc.k;
+      const angles = hand.angles(joint);
+      angles[arc.k] = overlay.angleAt(arc.k, x, y, angles[arc.k]) - grab;
+      editor.setAngles(hand, joint, angles);
+      grab *= 0.8; // the marker comes to the pointer
+    };
+  }
+
+  /** A ring of the wrist turns with the hand: every step starts again from zero. */
+  #ring({ arc, angle }) {
+    const { editor, overlay } = this;
+    const { hand } = editor;
+    return (dx, dy, x, y) => {
+      overlay.hot = arc.k;
+      const { axis } = overlay.arcs.find((a) => a.k === arc.k);
+      editor.rotateBy(hand, exp(scale(axis, overlay.angleAt(arc.k, x, y, angle) - angle)));
+      overlay.update();
+    };
   }
 
   // --- drag ----------------------------------------------------------------------------------------
@@ -125,53 +192,7 @@ export class Pointer {
     if (!drag.moved && Math.hypot(x - drag.x, y - drag.y) < THRESHOLD) return;
     if (!drag.moved) this.viewport.classList.add('dragging');
     drag.moved = true;
-    this[`_${drag.kind}`](drag, x, y);
-  }
-
-  _pull(drag, x, y) {
-    const target = { x: drag.screen.x + x - drag.x, y: drag.screen.y + y - drag.y };
-    const ray = inHandSpace(drag.hand, this.stage.ray(target.x, target.y));
-    drag.pull({ ...ray, depth: drag.depth });
-  }
-
-  _move(drag, x, y) {
-    this.editor.moveBy(drag.hand, drag.hand.cross(this.#slide(drag.hand, x - (drag.lastX ?? drag.x), y - (drag.lastY ?? drag.y))));
-    Object.assign(drag, { lastX: x, lastY: y });
-  }
-
-  /** A step on the screen as a step in the world at the palm's distance. */
-  #slide(hand, dx, dy) {
-    const { right, down } = this.stage.axes();
-    const { depth } = this.stage.project(hand.cross(hand.palm()));
-    const metres = depth / (this.stage.intrinsics.K[0][0] * this.stage.frame.scale);
-    return add(scale(right, dx * metres), scale(down, dy * metres));
-  }
-
-  _turn(drag, x, y) {
-    const dx = x - (drag.lastX ?? drag.x), dy = y - (drag.lastY ?? drag.y);
-    Object.assign(drag, { lastX: x, lastY: y });
-    const { right, down } = this.stage.axes();
-    const turn = add(scale(down, -dx * TURN), scale(right, dy * TURN));
-    const { hand } = this.editor;
-    this.editor.rotateBy(hand, exp(hand.side === 'left' ? mirrorRotation(turn) : turn));
-  }
-
-  _arc(drag, x, y) {
-    const { editor, overlay } = this;
-    overlay.hot = drag.k;
-    if (drag.wrist) {
-      // the rings turn with the hand: every step starts again from zero
-      const arc = overlay.arcs.find((a) => a.k === drag.k);
-      const step = overlay.angleAt(drag.k, x, y, 0) - drag.grab;
-      editor.rotateBy(drag.hand, exp(scale(arc.axis, step)));
-      overlay.update();
-      return;
-    }
-    const { joint } = editor.selection;
-    const angles = drag.hand.angles(joint);
-    angles[drag.k] = overlay.angleAt(drag.k, x, y, angles[drag.k]) - drag.grab;
-    editor.setAngles(drag.hand, joint, angles);
-    drag.grab *= 0.8; // the marker comes to the pointer
+    drag.step(x - drag.x, y - drag.y, x, y);
   }
 
   #up(event) {
@@ -218,9 +239,8 @@ export class Pointer {
     const { hand } = this.editor;
     const before = this.pinch, now = this.#spread();
     this.editor.setDepth(hand, (hand.palm()[2] * before.size) / Math.max(now.size, 1));
-    this.editor.moveBy(hand, hand.cross(this.#slide(hand, now.x - before.x, now.y - before.y)));
-    const turn = scale(this.stage.axes().forward, now.angle - before.angle);
-    this.editor.rotateBy(hand, exp(hand.side === 'left' ? mirrorRotation(turn) : turn));
+    this.editor.moveBy(hand, hand.cross(this.#inWorld(hand, now.x - before.x, now.y - before.y)));
+    this.#turnBy(scale(this.stage.axes().forward, now.angle - before.angle));
     this.pinch = now;
   }
 
