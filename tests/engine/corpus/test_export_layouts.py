@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from engine.corpus import export_layouts as layouts
+from engine.corpus import readers
 from engine.hand import HandModel, pose_hand
 from engine.render import mesh_image
 from engine.types import Camera, HandPose
@@ -109,3 +110,25 @@ def test_writes_are_whole_or_nothing(tmp_path):
         layouts.write_json({"x": object()}, path)
     assert json.loads(path.read_text()) == {"x": 1}
     assert [p.name for p in path.parent.iterdir()] == ["b.json"]
+
+
+def same_hand(a: HandPose, b: HandPose) -> None:
+    assert a.side == b.side
+    np.testing.assert_allclose(pose_hand(a).verts, pose_hand(b).verts, atol=1e-5)
+
+
+def test_the_corpus_readers_read_the_layouts_back(tmp_path):
+    """Both hands, their side and place; FreiHAND's left hand as a right one, in its mirror image."""
+    from engine.hand.anatomy import mirror
+
+    both = sample(hand("left", 0.1), hand("right", -0.1))
+    layouts.write_freihand([both], tmp_path / "freihand")
+    layouts.write_coco([both], tmp_path / "coco")
+    first, second = readers.read_freihand(tmp_path / "freihand", mean_pose=readers.FLAT)
+    same_hand(first.hands[0], mirror(both.hands[0]))
+    same_hand(second.hands[0], both.hands[1])
+    (person,) = readers.read_coco_wholebody(tmp_path / "coco", mean_pose=readers.FLAT)
+    for found in person.hands:
+        same_hand(found, next(h for h in both.hands if h.side == found.side))
+    assert person.captions.short == "a hand"
+    np.testing.assert_allclose(person.camera.K, CAMERA.K)
