@@ -236,7 +236,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--n", type=int, default=1000, help="pictures to make")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--data", type=Path, default=Path("data/full"), help="corpus whose hands and captions are used"
+        "--data", type=Path, default=Path("data/plain"), help="corpus whose hands and captions are used"
     )
     parser.add_argument("--profile", default="embedded")
     parser.add_argument("--prompts", default="wordy", choices=("short", "wordy", "gesture", "phrase"))

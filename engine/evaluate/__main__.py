@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     sheet = _command(commands, "sheet", "uncurated samples of every method as one picture", run_sheet)
     for command in (table, ablate, sheet):
         command.add_argument("--profile", default="embedded")
-        command.add_argument("--data", type=Path, default=Path("data/full"), help="corpus with a test split")
+        command.add_argument("--data", type=Path, default=Path("data/plain"), help="corpus with a test split")
         command.add_argument("--n", type=int, default=500, help="held-out cases")
         command.add_argument("--steps", type=int, help="sampling steps; the profile's own if not given")
         command.add_argument("--out", type=Path, default=Path("assets/results"))
@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         command = _command(
             commands, f"train-{name}", f"the {name[:-1]} network that evaluation reads with", act
         )
-        command.add_argument("--data", type=Path, default=Path("data/full"))
+        command.add_argument("--data", type=Path, default=Path("data/plain"))
         command.add_argument("--n", type=int, default=n, help="training pictures")
         command.add_argument("--held-out", type=int, default=500, help="validation pictures")
         if name == "attributes":

@@ -35,6 +35,11 @@ class Case:
         name = self.attributes.get("gesture", UNNAMED)
         return None if name == UNNAMED else name
 
+    def told(self, thing: str) -> str | None:
+        """The colour of "shirt" or "wall", where the captions name it."""
+        colour = self.attributes.get(thing)
+        return colour if f"{colour} {thing}" in self.captions["short"] else None
+
     def prompt(self, style: PromptStyle) -> str:
         """A caption of the corpus; "phrase" is the short one with the gesture's own phrase at its end."""
         if style != "phrase":

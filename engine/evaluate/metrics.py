@@ -165,8 +165,8 @@ def colour_scalars() -> tuple[Scalar, ...]:
 
 
 def _same(case: Case, attribute: str, seen: str) -> list[float]:
-    """Nothing for a case whose prompt does not name this attribute."""
-    asked = case.attributes.get(attribute)
+    """Nothing for a case whose prompt does not name this colour."""
+    asked = case.told(attribute)
     return [float(asked == seen)] if asked else []
 
 

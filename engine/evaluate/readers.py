@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 FOLDER = Path("assets/weights/embedded/attributes")
 ATTRIBUTES = FOLDER / "attributes.safetensors"
 GESTURES = FOLDER / "gestures.safetensors"
-READ = ("shirt", "wall", "hair", "gender", "side", "gesture")
+READ = ("shirt", "pattern", "wall", "place", "hair", "hat", "glasses", "gender", "age", "side", "gesture")
 
 
 def train_attributes(
@@ -57,7 +57,7 @@ def _examples(cases: Sequence[Case], classes: dict[str, list[str]], *, crops: bo
     from engine.render import keypoints_px
 
     images = [resize(case.image, (INPUT_PX, INPUT_PX)) for case in cases]
-    rows = [dict(case.attributes) for case in cases]
+    rows = [{**case.attributes, "wall": case.told("wall") or ""} for case in cases]
     for case in cases if crops else ():
         box = square_box(keypoints_px(pose_hand(case.hands[0]), case.camera))
         images.append(crop(case.image, box, INPUT_PX))

@@ -38,7 +38,7 @@ class Settings:
     """One evaluation; the same settings find the same finished rows again."""
 
     profile: str = "embedded"
-    data: Path = Path("data/full")
+    data: Path = Path("data/plain")
     out: Path = OUTPUTS
     n: int = 500
     steps: int | None = None  # the profile's own where None

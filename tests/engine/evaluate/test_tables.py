@@ -37,7 +37,7 @@ class NamesBySide:
 def case(index: int, gesture: str = "palm", shirt: str = "red") -> Case:
     return Case(
         index=index,
-        captions={},
+        captions={"short": f"a man in a {shirt} shirt in a field"},
         attributes={"gesture": gesture, "shirt": shirt},
         hands=(),
         camera=CAMERA,
