@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from engine.denoise import Denoised
     from engine.hand.gesture import Gesture
+    from engine.imagic import Progress, Recipe
     from engine.init import Pictures
     from engine.methods import Method
     from engine.structure import ControlBranch
@@ -121,6 +122,36 @@ class Engine:
             return Availability(ok=False, reason=str(error))
         return self.manifest.availability(self.profile.name, self._entries(plan))
 
+    # --- tune ---------------------------------------------------------------------------------------------
+
+    def tune_imagic(
+        self, name: str, picture: np.ndarray, prompt: str, recipe: Recipe | None = None
+    ) -> Iterator[Progress]:
+        """Imagic's two stages on a picture, step by step; at the end its weights are called imagic/NAME.
+
+        Takes its turn with the runs, step for step. Closing the iterator cancels and leaves nothing behind.
+        """
+        from engine import imagic
+
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise UserError("A name is made of letters, digits, - and _.", code="bad_name")
+        with self._lock:
+            models = self.weights.models_for("unet")
+        job = imagic.tune(models, picture, prompt, recipe or imagic.Recipe())
+        try:
+            while True:
+                try:
+                    with self._lock:
+                        progress = next(job)
+                except StopIteration as end:
+                    entry = f"imagic/{name}"
+                    imagic.save(self.manifest.folder(self.profile.name, entry), end.value, models.unet)
+                    self.weights.forget(entry)
+                    return
+                yield progress
+        finally:
+            job.close()
+
     # --- run ------------------------------------------------------------------------------------------
 
     def key(self, plan: Plan) -> str:
@@ -182,6 +213,7 @@ class Engine:
         if found is None:
             watch = Stopwatch()
             image = plan.init.picture(plan, token)
+            self._check(image)
             watch.stop()
             found = Result(plan=plan, image=image, seconds=watch.seconds)
             self.cache.put(self.key(plan), found)
@@ -202,10 +234,15 @@ class Engine:
             yield Step(index=before + step.index, total=total, preview=preview)
             watch.start()
         result = run.result()
+        self._check(result.image)
         watch.stop()
         return replace(
             result, seconds=watch.seconds, weights_hash=self._weights_hash(plan), previews=tuple(previews)
         )
+
+    def _check(self, image: np.ndarray) -> None:
+        if self.profile.safety:
+            self.weights.component("safety")(image)
 
     def _require(self, plan: Plan) -> None:
         state = self.manifest.availability(self.profile.name, self._entries(plan))
@@ -214,7 +251,8 @@ class Engine:
             raise UserError(state.reason + hint, code="weights_missing", command=state.command)
 
     def _entries(self, plan: Plan) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*SHARED, *weights_of(plan)))) if plan.weights else ()
+        shared = (*SHARED, "safety") if self.profile.safety else SHARED
+        return tuple(dict.fromkeys((*shared, *weights_of(plan)))) if plan.weights else ()
 
     def _weights_hash(self, plan: Plan) -> str:
         return self.manifest.fingerprint(self.profile.name, self._entries(plan))

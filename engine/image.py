@@ -128,7 +128,7 @@ def to_tensor(image: np.ndarray, *, low: float = -1.0) -> Tensor:
     """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [low, 1]: -1 for a VAE, 0 for a ControlNet's hint."""
     import torch
 
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
     return pixels * (1 - low) + low
 
 

@@ -19,6 +19,9 @@ from typing import Any
 from engine.types import SamplerSpec, UserError
 
 ASSETS = Path(__file__).parent.parent / "assets"
+ENTRY = (
+    "entry.json"  # describes an entry in its own folder, in place of models.toml: weights that were made here
+)
 DIFFERENCE = "difference.safetensors"  # in place of a model's own file, for an entry with a base
 
 
@@ -34,6 +37,7 @@ class Profile:
     max_side: int  # px
     sampler: SamplerSpec
     half: bool = False  # half precision on a GPU
+    safety: bool = False  # every picture passes the entry `safety`
     preview: tuple[
         tuple[float, ...], ...
     ] = ()  # (channels + 1, 3): latents to RGB in [-1, 1], last row constant
@@ -186,6 +190,8 @@ class Manifest:
     def entry(self, profile: str, name: str) -> Entry:
         """The entry of that name, or of its part before '/', after following aliases."""
         table = self._entries.get(profile, {})
+        if name not in table and (made := self._made_here(profile, name)):
+            return made
         found = name if name in table else name.partition("/")[0]
         for _ in range(4):
             if "alias" not in table.get(found, {}):
@@ -197,6 +203,22 @@ class Manifest:
             )
         return self._entry(profile, found, dict(table[found]))
 
+    def folder(self, profile: str, name: str) -> Path:
+        """Where an entry's files lie, unless it says otherwise."""
+        return self.assets / "weights" / profile / name.replace("/", "-")
+
+    def _made_here(self, profile: str, name: str) -> Entry | None:
+        """An entry that describes itself in its folder."""
+        try:
+            table = json.loads((self.folder(profile, name) / ENTRY).read_text(encoding="utf-8"))
+            return self._entry(profile, name, table)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(
+                f"The weights '{name}' have a damaged {ENTRY}: {error}.", code="bad_file"
+            ) from None
+
     def _entry(self, profile: str, name: str, table: dict[str, Any]) -> Entry:
         if "package" in table:
             folder = Path(str(importlib.resources.files(table.pop("package"))))
@@ -205,7 +227,7 @@ class Manifest:
         elif "repo" in table or "builtin" in table:
             folder = None
         else:
-            folder = self.assets / "weights" / profile / name.replace("/", "-")
+            folder = self.folder(profile, name)
         return Entry(name=name, profile=profile, folder=folder, **table)
 
     def availability(self, profile: str, names: Iterable[str]) -> Availability:

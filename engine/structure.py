@@ -152,11 +152,12 @@ class ControlBranch:
     fusion: StructuralFusion | None = None
     controls: tuple[Control, ...] = ()
     psi: Tensor | None = field(default=None, repr=False)  # of the last step, where fusion ran
+    _encoded: Tensor | None = field(default=None, repr=False)
 
     def residuals(self, x: Tensor, t: Tensor, text: Tensor) -> tuple[list[Tensor], Tensor]:
         """What to add to the UNet's skip connections and to its middle feature."""
-        hint = self.hint.to(x).expand(len(x), -1, -1, -1)
         with ExitStack() as stack:
+            stack.enter_context(self._encoded_hint(x))
             if self.fusion:
                 fused = stack.enter_context(fuse(self.model, self.fusion, self.size, self.controls))
             else:
@@ -165,13 +166,25 @@ class ControlBranch:
                 x,
                 t,
                 encoder_hidden_states=text,
-                controlnet_cond=hint,
+                controlnet_cond=self.hint,
                 conditioning_scale=self.part.strength,
                 return_dict=False,
             )
             if self.fusion:
                 self.psi = fused.psi
         return list(down), mid
+
+    @contextmanager
+    def _encoded_hint(self, x: Tensor) -> Iterator[None]:
+        """The hint does not change from step to step, so its encoder, a third of the branch, runs once."""
+        encoder = self.model.controlnet_cond_embedding
+        if self._encoded is None:
+            self._encoded = encoder(self.hint.to(x))
+        encoder.forward = lambda hint: self._encoded
+        try:
+            yield
+        finally:
+            del encoder.forward
 
 
 def prepare(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import tiny
 from engine.manifest import DIFFERENCE, Entry, Manifest
+from engine.safety import SafetyCheck
 from engine.text import GestureSet, TextEncoder
 from engine.types import UserError
 
@@ -85,18 +86,25 @@ class Weights:
 
     def component(self, name: str) -> Any:
         """The loaded entry; from the cache where it is there."""
+        import torch
+
         entry = self.entry(name)
         if entry.name in self._loaded:
             self._loaded.move_to_end(entry.name)
             return self._loaded[entry.name][0]
         logger.info("loading %s of profile %s", entry.name, self.profile.name)
-        loaded = self._load(entry)
+        with torch.inference_mode(False):  # weights loaded in a run may be tuned later
+            loaded = self._load(entry)
         size = _bytes(loaded)
         while self._loaded and sum(s for _, s in self._loaded.values()) + size > self.budget_bytes:
             dropped, _ = self._loaded.popitem(last=False)
             logger.info("dropping %s", dropped)
         self._loaded[entry.name] = (loaded, size)
         return loaded
+
+    def forget(self, name: str) -> None:
+        """To be called when an entry's files have changed."""
+        self._loaded.pop(self.entry(name).name, None)
 
     def models_for(self, name: str) -> Models:
         """Everything a plan with this UNet runs on."""
@@ -110,17 +118,22 @@ class Weights:
 
     def _load(self, entry: Entry) -> Any:
         if entry.builtin:
-            built = getattr(tiny, entry.builtin)(**entry.options)
-            return built.to(self.device) if hasattr(built, "to") else built
+            return self._build(entry)
         if entry.kind == "scheduler":
             return json.loads(entry.verified("scheduler_config.json").read_text())
         if entry.kind == "text":
             return self._load_text(entry)
-        base = self.entry(entry.base) if entry.base else entry
-        model = load_model(base, self.dtype)
+        if entry.kind == "safety":
+            return self._load_safety(entry)
         if entry.base:
+            model = self._load(self.entry(entry.base))  # a model of its own: the shared base stays as it is
             add_difference(model, entry.verified(DIFFERENCE))
-        return model.to(self.device)
+            return model
+        return load_model(entry, self.dtype).to(self.device)
+
+    def _build(self, entry: Entry) -> Any:
+        built = getattr(tiny, entry.builtin)(**entry.options)
+        return built.to(self.device) if hasattr(built, "to") else built
 
     def _load_text(self, entry: Entry) -> TextEncoder:
         import transformers
@@ -145,6 +158,19 @@ class Weights:
             length=options["length"],
             zero_padding=options["zero_padding"],
         )
+
+    def _load_safety(self, entry: Entry) -> SafetyCheck:
+        from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+
+        paths = [entry.verified(name) for name in entry.files]
+        model = StableDiffusionSafetyChecker.from_pretrained(
+            paths[0].parent,
+            dtype=self.dtype,
+            variant=_variant(entry.files),
+            local_files_only=True,
+            use_safetensors=True,
+        )
+        return SafetyCheck(model.to(self.device).eval().requires_grad_(False))
 
 
 @dataclass(eq=False)
@@ -353,7 +379,7 @@ def add_difference(model: Any, path: Path, scale: float = 1.0) -> None:
 
 
 def _bytes(component: Any) -> int:
-    model = component.model if isinstance(component, TextEncoder) else component
+    model = component.model if isinstance(component, TextEncoder | SafetyCheck) else component
     if not hasattr(model, "parameters"):
         return 0
     return sum(p.numel() * p.element_size() for p in model.parameters())

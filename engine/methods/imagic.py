@@ -7,10 +7,10 @@ from engine.text import Mix, Prompt, SavedEmbedding, with_phrase
 from engine.types import Plan, Request
 
 
-def mixed(request: Request, method: str, share: float, tuned: bool) -> Plan:
-    """The optimised embedding of `method`'s weights for the gesture, mixed with the prompt."""
+def mixed(request: Request, method: str, share: float, tuned: bool, name: str = "") -> Plan:
+    """The optimised embedding of that name, by default the gesture's, mixed with the prompt."""
     phrase = phrase_of(request.gesture)
-    entry = f"{method}/{request.gesture}"
+    entry = f"{method}/{name or request.gesture}"
     learned = SavedEmbedding(weights=entry, name="embedding")
     prompt = Prompt(text=with_phrase(request.prompt, phrase), negative=request.negative, keep=phrase)
     plain = base(request, method)
@@ -21,8 +21,8 @@ def mixed(request: Request, method: str, share: float, tuned: bool) -> Plan:
     )
 
 
-def plan(request: Request, *, share: float = 0.8, tuned: bool = True) -> Plan:
-    return mixed(request, "imagic", share, tuned)
+def plan(request: Request, *, share: float = 0.8, tuned: bool = True, name: str = "") -> Plan:
+    return mixed(request, "imagic", share, tuned, name.strip())
 
 
 SHARE = Param(
@@ -60,7 +60,20 @@ METHOD = Method(
         "zh": "预先为每个手势的一张图片计算，而非针对待编辑的图片；步数与 Hand1000 所基于的代码一致。",
     },
     plan=plan,
-    params=(SHARE, TUNED),
+    params=(
+        SHARE,
+        TUNED,
+        Param(
+            name="name",
+            label={"en": "Tuned on", "zh": "所用微调"},
+            kind="text",
+            default="",
+            help={
+                "en": "A picture of your own, by the name given when it was tuned; empty: the gesture's.",
+                "zh": "你自己图片的微调名称；留空则使用该手势的。",
+            },
+        ),
+    ),
     neutral={"share": 1.0, "tuned": False},
     needs=("gesture",),
 )

@@ -60,6 +60,16 @@ def write_text_encoder(folder: Path) -> None:
     CLIPTextModel(config).half().save_pretrained(folder, variant="fp16")
 
 
+def write_safety_checker(folder: Path) -> None:
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig
+
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision = {**small, "image_size": 32, "patch_size": 16, "projection_dim": 8}
+    config = CLIPConfig(vision_config=vision, text_config=small, projection_dim=8)
+    StableDiffusionSafetyChecker(config).half().save_pretrained(folder, variant="fp16")
+
+
 def unet(**options):
     return diffusers.UNet2DConditionModel(**WIDTHS, attention_head_dim=4, layers_per_block=2, **options)
 
@@ -94,6 +104,7 @@ def hub(tmp_path_factory):
         unet().half().save_pretrained(base / "unet", variant="fp16")
         vae().half().save_pretrained(base / "vae", variant="fp16")
         write_text_encoder(base / "text_encoder")
+        write_safety_checker(base / "safety_checker")
         for name in ("controlnet-depth", "controlnet-keypoints"):
             controlnet().half().save_pretrained(snapshot(root, entries[name]), variant="fp16")
     write_tokenizer(base / "tokenizer")
