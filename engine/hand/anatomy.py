@@ -145,7 +145,7 @@ def mirror(hand: HandPose) -> HandPose:
 # --- Poses that a hand can take ---------------------------------------------------------------------------
 
 _TRIES = 40
-_DEEPEST_M = 0.004  # flesh gives: fingers may press this far into each other and the palm
+_DEEPEST_M = 0.0055  # flesh gives: so far do the balls of a fist's neighbours press into each other
 _CLOSED_RAD = np.radians(202)  # all three bends together of a finger whose tip touches the palm
 _DIP_SHARE = 2 / 3  # of the middle joint's bend: the tendons couple them (Lin et al. 2000)
 

@@ -12,7 +12,7 @@ import numpy as np
 from engine.hand import rotation
 from engine.hand.anatomy import from_anatomy, mirror
 from engine.hand.joints import FINGERS, finger_joints
-from engine.hand.model import model_of
+from engine.hand.model import HandModel, model_of
 from engine.types import Camera, HandPose, UserError
 
 FOLDER = Path(__file__).resolve().parents[2] / "presets" / "gestures"
@@ -38,14 +38,18 @@ class Gesture:
     mediapipe: str | None = None  # what MediaPipe's canned classifier calls it, where it knows it
 
 
-@lru_cache(maxsize=1)
 def load_gestures() -> dict[str, Gesture]:
-    """{name: gesture}, in the file's order."""
+    """{name: gesture}, in the file's order, framed for the hand model in use."""
+    return dict(_load(model_of("right")))
+
+
+@lru_cache(maxsize=2)
+def _load(model: HandModel) -> dict[str, Gesture]:
     import yaml
 
     try:
         entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))["gestures"]
-        return {name: _gesture(name, entry) for name, entry in entries.items()}
+        return {name: _gesture(model, name, entry) for name, entry in entries.items()}
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"The gestures in {FILE.name} cannot be read ({type(error).__name__}: {error}).",
@@ -53,13 +57,13 @@ def load_gestures() -> dict[str, Gesture]:
         ) from error
 
 
-def _gesture(name: str, entry: dict[str, Any]) -> Gesture:
+def _gesture(model: HandModel, name: str, entry: dict[str, Any]) -> Gesture:
     return Gesture(
         name=name,
         title=dict(entry["title"]),
         phrase=f"making {entry['words']} hand gesture",
         group=entry["group"],
-        hand=_framed(_hand_pose(entry["fingers"]), entry.get("view", {}), entry.get("side", "right")),
+        hand=_framed(model, _hand_pose(entry["fingers"]), entry.get("view", {}), entry.get("side", "right")),
         camera=CAMERA,
         thumbnail=FOLDER / f"{name}.webp",
         tags=tuple(entry.get("tags", ())),
@@ -80,7 +84,7 @@ def _hand_pose(fingers: dict[str, dict[str, Any]]) -> np.ndarray:
     return from_anatomy(np.radians(angles))
 
 
-def _framed(hand_pose: np.ndarray, view_deg: dict[str, float], side: str) -> HandPose:
+def _framed(model: HandModel, hand_pose: np.ndarray, view_deg: dict[str, float], side: str) -> HandPose:
     """The hand seen as `view_deg` says and moved to the middle of the picture.
 
     From upright with the palm to the camera it is rolled clockwise in the picture, then nodded back, then
@@ -94,7 +98,7 @@ def _framed(hand_pose: np.ndarray, view_deg: dict[str, float], side: str) -> Han
         for axis, name in zip(np.eye(3), ("nod", "yaw", "roll"), strict=True)
     )
     orient = rotation.log(yaw @ nod @ roll @ _UPRIGHT)
-    verts = model_of("right").shape().pose(hand_pose, orient).verts
+    verts = model.shape().pose(hand_pose, orient).verts
     low, high = verts.min(axis=0), verts.max(axis=0)
     distance = CAMERA.K[0][0] * max(high[:2] - low[:2]) / (_FILL * CAMERA.width_px)
     middle = (low + high) / 2

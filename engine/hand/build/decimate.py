@@ -15,6 +15,7 @@ import numpy as np
 
 _BOUNDARY_WEIGHT = 10.0  # of the planes that hold the rim in place
 _LENGTH_COST = 1e-3  # keeps flat parts from collapsing into slivers
+_SLIVER = 0.02  # least ratio of a face's height to its longest side
 _NORMAL_COSINE = 0.2  # a collapse may not turn a face further than this
 
 
@@ -141,7 +142,10 @@ class _Mesh:
             old = self.verts[list(self.faces[i])]
             new = self.verts[[stays if v == gone else v for v in self.faces[i]]]
             n_old, n_new = (np.cross(p[1] - p[0], p[2] - p[0]) for p in (old, new))
-            if n_old @ n_new < _NORMAL_COSINE * np.linalg.norm(n_old) * np.linalg.norm(n_new):
+            area = np.linalg.norm(n_new)
+            if n_old @ n_new <= _NORMAL_COSINE * np.linalg.norm(n_old) * area:
+                return False
+            if area < _SLIVER * np.sum((new - np.roll(new, 1, axis=0)) ** 2, axis=1).max():
                 return False
         return True
 

@@ -73,7 +73,7 @@ def compose(wheels: list[Path]) -> bytes:
 
 
 def with_labels(model: bytes, labels: Sequence[str]) -> bytes:
-    """The TFLite model with names for its output: metadata that points to a text file, zipped behind the model."""
+    """The TFLite model with names for its output: metadata that points to a text file zipped behind it."""
     from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata
     from mediapipe.tasks.metadata import schema_py_generated as tflite
 
