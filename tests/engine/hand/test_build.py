@@ -148,3 +148,17 @@ def test_another_landmarker_is_refused(tmp_path):
         archive.writestr(f"hand_tracking/{mediapipe_tasks.LANDMARKER}", b"something else")
     with pytest.raises(UserError, match=re.escape(mediapipe_tasks.LANDMARKER)):
         mediapipe_tasks.compose([wheel])
+
+
+@pytest.mark.slow
+def test_the_hand_can_be_built_again(tmp_path):
+    """From fewer people, so not the same numbers: the same kind of hand."""
+    pytest.importorskip("anny")
+    from engine.hand.build.__main__ import build
+
+    path = tmp_path / "hand.npz"
+    build(path, people=16, poses=60, seed=1)
+    shipped, again = HandModel.load(), HandModel.load(path=path)
+    assert again.faces.shape == shipped.faces.shape
+    joints, expected = again.shape().joints, shipped.shape().joints
+    assert np.linalg.norm(joints - expected, axis=1).max() < 0.01
