@@ -15,6 +15,7 @@ from engine.types import UserError
 
 STORE = "HANDLAB_STUDY_STORE"
 TOKEN = "HANDLAB_STUDY_TOKEN"
+CACHE = Path(__file__).parents[2] / "cache"
 
 log = logging.getLogger("demo.study")
 
@@ -24,7 +25,8 @@ def prepare(args: argparse.Namespace) -> None:
     from demo.study.prepare import prepare
     from engine.engine import Engine
 
-    made = prepare(load(args.study), Engine(args.profile), args.root)
+    engine = Engine(args.profile, device=args.device, cache_dir=args.cache)
+    made = prepare(load(args.study), engine, args.root)
     sys.stdout.write(
         f"{made.study.name}, version {made.version}: {len(made.methods)} methods, {made.folder}\n"
     )
@@ -122,6 +124,8 @@ def parser() -> argparse.ArgumentParser:
     sub = command(prepare, "make a study's pictures")
     sub.add_argument("study", help="a name in presets/studies, or a .yaml file")
     sub.add_argument("--profile", default="embedded")
+    sub.add_argument("--device", help="default: a GPU if there is one")
+    sub.add_argument("--cache", type=Path, default=CACHE, help="kept pictures, as the application's")
 
     sub = command(serve, "serve the study's page alone")
     sub.add_argument("study", nargs="?", help="printed as part of the link")

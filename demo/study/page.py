@@ -32,10 +32,11 @@ _SCRIPT = """
 """
 
 
-def create_study_page(store_url: str, token: str | None = None, root: Path = ROOT) -> gr.HTML:
+def create_study_page(store_url: str | None = None, token: str | None = None, root: Path = ROOT) -> gr.HTML:
     """The participants' and the owner's screens, rendered where it stands.
 
-    `token` opens the results to the owner; None keeps them closed. The store is opened by the first request.
+    `store_url` None: SQLite in data/. `token` opens the results to the owner; None keeps them closed.
+    The store is opened by the first request.
     """
     service: list[Any] = []
     opening = threading.Lock()
@@ -55,9 +56,9 @@ def create_study_page(store_url: str, token: str | None = None, root: Path = ROO
     )
 
 
-def _service(store_url: str, token: str | None, root: Path) -> Any:
+def _service(store_url: str | None, token: str | None, root: Path) -> Any:
     from demo.study.prepared import Library
     from demo.study.service import StudyService
-    from demo.study.store import Store
+    from demo.study.store import DEFAULT_URL, Store
 
-    return StudyService(Store.open(store_url), Library(root), token)
+    return StudyService(Store.open(store_url or DEFAULT_URL), Library(root), token)

@@ -91,36 +91,39 @@ def prepare(study: Study, engine: Any, root: Path = ROOT, find_hand: FindHand = 
 
 
 def _methods(study: Study, engine: Any) -> tuple[str, ...]:
-    """The study's methods, each able to run; `all` takes those that can and logs the others."""
+    """The study's methods, each able to draw every item; `all` takes those that can and logs the others."""
     from engine.methods import METHODS
 
-    if study.methods != ALL_METHODS:
-        for name in study.methods:
-            if name not in METHODS:
-                raise UserError(
-                    f"There is no method {name!r}; there are: {', '.join(METHODS)}.", code="no_method"
-                )
-            available = engine.availability(name)
-            if not available.ok:
-                raise UserError(
-                    f"{name} cannot run: {available.reason}", code="method_unavailable", name=name
-                )
-        return tuple(study.methods)
+    named = () if study.methods == ALL_METHODS else study.methods
+    for name in (*named, *study.without):
+        if name not in METHODS:
+            raise UserError(
+                f"There is no method {name!r}; there are: {', '.join(METHODS)}.", code="no_method"
+            )
     able = []
-    for name in METHODS:
-        available = engine.availability(name)
-        if name in study.without:
-            continue
-        if available.ok:
-            able.append(name)
+    for name in named or [name for name in METHODS if name not in study.without]:
+        reason = _hindrance(name, study, engine)
+        if reason and named:
+            raise UserError(f"{name} cannot run: {reason}", code="method_unavailable", name=name)
+        if reason:
+            log.warning("%s is left out: %s", name, reason)
         else:
-            log.warning("%s is left out: %s", name, available.reason)
+            able.append(name)
     if len(able) < 2 or (study.against and study.against not in able):
         raise UserError(
             "The study needs two methods that can run, and the one that others are compared with.",
             code="few_methods",
         )
     return tuple(able)
+
+
+def _hindrance(method: str, study: Study, engine: Any) -> str:
+    """Why the method cannot draw some item of the study; empty if it can draw all."""
+    for gesture in dict.fromkeys(item.gesture for item in study.items):
+        state = engine.availability(method, gesture) if gesture else engine.availability(method)
+        if not state.ok:
+            return state.reason
+    return ""
 
 
 def _plans(study: Study, engine: Any, methods: tuple[str, ...]) -> Iterator[tuple[tuple[str, str], Any]]:

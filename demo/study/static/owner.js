@@ -31,8 +31,10 @@ class Desk {
     this.versions.addEventListener('change', () => this.choose(this.study, this.versions.value));
   }
 
-  ask(request) {
-    return this.call({ token: this.token, study: this.study, version: this.version, ...request });
+  // The server's reply, or one that says there is none.
+  async ask(request) {
+    const full = { token: this.token, study: this.study, version: this.version, ...request };
+    return (await this.call(full).catch(() => null)) ?? { error: 'No connection to the server.' };
   }
 
   choose(study, version) {
@@ -42,7 +44,7 @@ class Desk {
 
   // Fetch and show the present results; returns what went wrong.
   async refresh() {
-    const reply = await this.ask({ do: 'results' }).catch(() => ({ error: 'No connection to the server.' }));
+    const reply = await this.ask({ do: 'results' });
     if (reply.error) {
       this.when.textContent = reply.error;
       return reply.error;

@@ -73,14 +73,13 @@ class Session {
   async ask(request) {
     const full = { study: this.study, pid: this.pid, language: this.language, source: this.source, ...request };
     for (let attempt = 0; ; attempt++) {
-      try {
-        const reply = await this.send(full);
+      const reply = await this.send(full).catch(() => null);
+      if (reply) {
         this.banner.hidden = true;
         return this.show(reply);
-      } catch {
-        this.warn(this.texts?.lost ?? 'No connection to the server; trying again …');
-        await new Promise(done => setTimeout(done, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]));
       }
+      this.warn(this.texts?.lost ?? 'No connection to the server; trying again …');
+      await new Promise(done => setTimeout(done, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]));
     }
   }
 

@@ -69,7 +69,7 @@ class StandInEngine:
         self.drawn: list[Plan] = []
         self._unavailable = unavailable
 
-    def availability(self, method: str) -> SimpleNamespace:
+    def availability(self, method: str, gesture: str = "ok") -> SimpleNamespace:
         ok = method not in self._unavailable
         return SimpleNamespace(ok=ok, reason="" if ok else "its weights are not here", command=None)
 

@@ -4,6 +4,7 @@ import pytest
 from study_stand_ins import definition, study
 
 from demo.study.definition import load, names, parse
+from engine.methods import METHODS
 from engine.types import UserError
 
 
@@ -14,6 +15,7 @@ def test_the_shipped_studies_are_valid():
         assert {"en", "zh"} == set(made.languages)
         assert made.trials == 12
         assert made.comparisons == 9
+        assert set(made.without) <= set(METHODS)
 
 
 def test_sesahand_asks_its_three_axes():

@@ -94,6 +94,8 @@ def test_all_takes_the_methods_that_can_run(tmp_path, monkeypatch):
         prepare(study(), engine, tmp_path)
     with pytest.raises(UserError, match="two methods"):
         prepare(study(methods="all", without=["sd"]), engine, tmp_path)
+    with pytest.raises(UserError, match="no method 'hand999'"):
+        prepare(study(methods="all", without=["hand999"]), engine, tmp_path)
     with pytest.raises(UserError, match="no method 'sdd'"):
         prepare(study(methods=["sd", "sdd"]), engine, tmp_path)
 
@@ -110,3 +112,25 @@ def test_only_prepared_names_are_read(root, name):
         prepared.load(name, root)
     with pytest.raises(UserError, match="is not here"):
         prepared.load("small", root, "../small")
+
+
+@pytest.mark.slow
+def test_the_engine_itself_draws_a_study(tmp_path):
+    """The real registry, hands, gestures and loop, with the random weights of the tiny profile."""
+    from engine.engine import Engine
+
+    items = [{"name": "ok", "gesture": "ok", "prompt": "a man, making ok hand gesture", "seeds": [1, 2]}]
+    asked = study(
+        methods="all",
+        without=["imagic"],
+        items=items,
+        languages=["en"],
+        reference="gesture",
+        size_px=64,
+        steps=2,
+    )
+    made = prepare(asked, Engine("tiny"), tmp_path, find_hand=lambda image: (10, 10, 50, 50))
+    assert {"sd", "hand1000", "sesahand"} <= set(made.methods)
+    assert not {"imagic", "commercial"} & set(made.methods)
+    assert pixels(made.reference("ok")).shape[-1] == 3
+    assert made.picture("sd", "ok#1") != made.picture("sd", "ok#2")
