@@ -125,9 +125,15 @@ class Engine:
     # --- tune ---------------------------------------------------------------------------------------------
 
     def tune_imagic(
-        self, name: str, picture: np.ndarray, prompt: str, recipe: Recipe | None = None
+        self,
+        name: str,
+        picture: np.ndarray,
+        prompt: str,
+        recipe: Recipe | None = None,
+        *,
+        method: str = "imagic",
     ) -> Iterator[Progress]:
-        """Imagic's two stages on a picture, step by step; at the end its weights are called imagic/NAME.
+        """Imagic's two stages on a picture, step by step; at the end its weights are called METHOD/NAME.
 
         Takes its turn with the runs, step for step. Closing the iterator cancels and leaves nothing behind.
         """
@@ -136,7 +142,8 @@ class Engine:
         if not name.replace("-", "").replace("_", "").isalnum():
             raise UserError("A name is made of letters, digits, - and _.", code="bad_name")
         with self._lock:
-            models = self.weights.models_for("unet")
+            base = imagic.BASES[method]
+            models = self.weights.models_for(base)
         job = imagic.tune(models, picture, prompt, recipe or imagic.Recipe())
         try:
             while True:
@@ -144,8 +151,9 @@ class Engine:
                     with self._lock:
                         progress = next(job)
                 except StopIteration as end:
-                    entry = f"imagic/{name}"
-                    imagic.save(self.manifest.folder(self.profile.name, entry), end.value, models.unet)
+                    entry = f"{method}/{name}"
+                    folder = self.manifest.folder(self.profile.name, entry)
+                    imagic.save(folder, end.value, models.unet, base)
                     self.weights.forget(entry)
                     return
                 yield progress

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 EMBEDDINGS = "embeddings.safetensors"
+BASES = {"imagic": "unet", "sd_ft_imagic": "sd_ft"}  # method -> the entry its tuning begins from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def denoising_loss(
     return F.mse_loss(unet(noised, t, encoder_hidden_states=text).sample, target)
 
 
-def save(folder: Path, tuned: Tuned, base: nn.Module, *, rank: int | None = 16) -> None:
+def save(folder: Path, tuned: Tuned, base: nn.Module, base_name: str, *, rank: int | None = 16) -> None:
     """A self-describing entry: the difference, the embedding, and entry.json, which the manifest finds."""
     from safetensors.torch import save_file
 
@@ -126,7 +127,7 @@ def save(folder: Path, tuned: Tuned, base: nn.Module, *, rank: int | None = 16) 
     save_file({"embedding": tuned.embedding.cpu().contiguous()}, folder / EMBEDDINGS)
     entry = {
         "kind": "unet",
-        "base": "unet",
+        "base": base_name,
         "files": {name: sha256(folder / name) for name in (DIFFERENCE, EMBEDDINGS)},
         "source": "tuned on one picture by engine.imagic",
         "licence": "as the base weights",
@@ -143,7 +144,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="engine.imagic", description=__doc__.splitlines()[0])
     parser.add_argument("picture", type=Path)
-    parser.add_argument("gesture", help="its weights are called imagic/GESTURE")
+    parser.add_argument("gesture", help="its weights are called METHOD/GESTURE")
+    parser.add_argument("--method", choices=tuple(BASES), default="imagic")
     parser.add_argument("--prompt", help="what the picture shows; by default the gesture's phrase")
     parser.add_argument("--profile", default="embedded")
     parser.add_argument("--embedding-steps", type=int, default=Recipe.embedding_steps)
@@ -155,7 +157,8 @@ def main(arguments: list[str] | None = None) -> int:
         picture = fit(open_image(options.picture), engine.profile.size)
         prompt = options.prompt or f"a person {phrase_of(options.gesture)}"
         recipe = Recipe(embedding_steps=options.embedding_steps, unet_steps=options.unet_steps)
-        for progress in _logged(engine.tune_imagic(options.gesture, picture, prompt, recipe)):
+        job = engine.tune_imagic(options.gesture, picture, prompt, recipe, method=options.method)
+        for progress in _logged(job):
             logger.debug("%s", progress)
     except UserError as error:
         logger.error("%s", error)

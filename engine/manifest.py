@@ -203,6 +203,13 @@ class Manifest:
             )
         return self._entry(profile, found, dict(table[found]))
 
+    def chain(self, profile: str, name: str) -> list[Entry]:
+        """The entry, the one it is a difference from, and so on."""
+        chain = [self.entry(profile, name)]
+        while chain[-1].base and len(chain) < 8:  # a ring in a hand-written manifest must end
+            chain.append(self.entry(profile, chain[-1].base))
+        return chain
+
     def folder(self, profile: str, name: str) -> Path:
         """Where an entry's files lie, unless it says otherwise."""
         return self.assets / "weights" / profile / name.replace("/", "-")
@@ -234,24 +241,18 @@ class Manifest:
         """The first of these entries that is not there, or ok; an unknown name is not there either."""
         for name in names:
             try:
-                entry = self.entry(profile, name)
-                state = entry.availability()
-                if state.ok and entry.base:
-                    state = self.entry(profile, entry.base).availability()
+                states = [entry.availability() for entry in self.chain(profile, name)]
             except UserError as error:
-                state = Availability(ok=False, reason=str(error))
-            if not state.ok:
-                return state
+                return Availability(ok=False, reason=str(error))
+            for state in states:
+                if not state.ok:
+                    return state
         return Availability(ok=True)
 
     def fingerprint(self, profile: str, names: Iterable[str]) -> str:
         """One hash over the content of these entries and their bases."""
-        parts = []
-        for name in sorted(set(names)):
-            entry = self.entry(profile, name)
-            parts.append(entry.fingerprint())
-            if entry.base:
-                parts.append(self.entry(profile, entry.base).fingerprint())
+        chains = [self.chain(profile, name) for name in sorted(set(names))]
+        parts = [entry.fingerprint() for chain in chains for entry in chain]
         return hashlib.blake2b("|".join(parts).encode(), digest_size=16).hexdigest()
 
 

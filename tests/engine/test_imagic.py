@@ -119,6 +119,17 @@ def test_what_was_tuned_can_be_asked_for(lab, picture, request_ok):
     assert np.array_equal(lab.result(neutral).image, lab.result(lab.plan("sd", request)).image)
 
 
+def test_tuning_may_begin_from_tuned_weights(lab, picture, request_ok):
+    list(lab.tune_imagic("mine", picture, "a hand", FAST, method="sd_ft_imagic"))
+    chain = [entry.name for entry in lab.manifest.chain("tiny", "sd_ft_imagic/mine")]
+    assert chain == ["sd_ft_imagic/mine", "sd_ft"]
+    loaded, begun = lab.weights.component("sd_ft_imagic/mine"), lab.weights.component("sd_ft")
+    distance = [
+        float((a - b).abs().max()) for a, b in zip(loaded.parameters(), begun.parameters(), strict=True)
+    ]
+    assert 0 < max(distance) < 0.01
+
+
 def test_a_cancelled_job_leaves_nothing(lab, picture, request_ok):
     job = lab.tune_imagic("mine", picture, "a hand", FAST)
     next(job)
