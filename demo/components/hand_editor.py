@@ -48,11 +48,16 @@ const host = element.querySelector('.hand-editor-host');
     const pictures = await server.preview_hands(value);
     if (call === latest) editor.showPreviews(pictures);
   };
-  const editor = await mount(host, { ...config, mesh: url(config.mesh), onCommit: (value) => {
-    props.value = value;
-    trigger('commit', {});
-    preview(value);
-  } });
+  const editor = await mount(host, {
+    ...config,
+    mesh: url(config.mesh),
+    randomPose: (side) => server.random_hand_pose(side),
+    onCommit: (value) => {
+      props.value = value;
+      trigger('commit', {});
+      preview(value);
+    },
+  });
   const show = () => {
     if (!props.value) return;
     editor.setValue(props.value);
@@ -102,7 +107,7 @@ class HandEditor(gr.HTML):
             css_template=_CSS,
             js_on_load=_SCRIPT.replace("__CONFIG__", json.dumps(config)),
             apply_default_css=False,
-            server_functions=[] if preview is None else [self._previewer(preview)],
+            server_functions=[random_hand_pose, *([] if preview is None else [self._previewer(preview)])],
             **layout,
         )
 
@@ -177,6 +182,13 @@ class HandEditor(gr.HTML):
 
     def example_value(self) -> Any:
         return self.value
+
+
+def random_hand_pose(side: Any) -> list[float]:
+    """(45,) rad: a natural pose for the editor's dice, whose fingers do not pass through each other."""
+    from engine.hand.anatomy import random_pose
+
+    return random_pose(np.random.default_rng(), "left" if side == "left" else "right").tolist()
 
 
 @cache

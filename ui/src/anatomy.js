@@ -67,23 +67,4 @@ export class Anatomy {
     const [low, high] = this.limits[joint - 1][k];
     return high - low > 0.26;
   }
-
-  /** A random natural hand: fingers curl together more or less, the last joint follows the one before. */
-  random(random = Math.random) {
-    const pose = [];
-    const mood = random();
-    for (const finger of FINGERS) {
-      const curl = clampTo(mood + (random() - 0.5) * 1.3, [0, 1]);
-      const inner = clampTo(curl + (random() - 0.5) * 0.5, [0, 1]);
-      jointsOf(finger).forEach((joint, i) => {
-        const limits = this.limits[joint - 1];
-        const within = (k, share) => limits[k][0] + share * (limits[k][1] - limits[k][0]);
-        const straight = Math.max(limits[BEND][0], 0);
-        const bend = straight + (i === 0 ? curl : inner * (i === 2 ? 0.7 : 1)) * 0.92 * (limits[BEND][1] - straight);
-        const angles = [bend, within(SPREAD, 0.15 + 0.7 * random()), within(TWIST, 0.3 + 0.4 * random())];
-        pose[joint - 1] = this.rotvec(joint, this.clamp(joint, angles));
-      });
-    }
-    return pose.flat();
-  }
 }

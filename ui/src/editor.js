@@ -227,8 +227,9 @@ export class Editor {
     this.#changed();
   }
 
-  randomise() {
-    this.hand.setPose(this.rig.anatomy.random());
+  /** Fingers by numbers (45,), as Python has them. */
+  setPose(hand, pose) {
+    hand.setPose(pose);
     this.#changed();
     this.commit();
   }

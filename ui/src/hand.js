@@ -85,8 +85,9 @@ export class Hand {
     this.update();
   }
 
+  /** @param pose (45,) in this hand's own side's space, as Python has it */
   setPose(pose) {
-    this.pose = [...pose];
+    this.pose = this.side === 'right' ? [...pose] : mirrorPose(pose);
     this.update();
   }
 

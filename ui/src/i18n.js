@@ -21,6 +21,7 @@ const en = {
   badFile: 'This file holds no hand pose; choose a .json saved by this editor.',
   noWebGL: 'This browser has no WebGL 2, which the 3D editor needs; pick a gesture from its picture instead.',
   failed: 'The 3D editor could not start ({reason}); reload the page.',
+  noServer: 'The server does not answer; try again.',
   loading: 'Loading the hand…',
   atLimit: 'limit',
   keys: [
@@ -59,6 +60,7 @@ const zh = {
   badFile: '此文件不含手部姿态;请选择由本编辑器保存的 .json 文件。',
   noWebGL: '此浏览器没有 3D 编辑器所需的 WebGL 2;请改从图片中选择手势。',
   failed: '3D 编辑器无法启动({reason});请刷新页面。',
+  noServer: '服务器没有响应;请重试。',
   loading: '正在载入手部模型……',
   atLimit: '极限',
   keys: [

@@ -38,7 +38,7 @@ async function loadRig(url) {
 /**
  * @param host an empty element
  * @param config {mesh: url, lang: 'en', 'zh' or null for the page's, gestures: [{name, title: {en, zh}, hand}],
- *   onCommit(value)}
+ *   randomPose(side): Promise of (45,) rad, onCommit(value)}
  * @returns {Promise<{setValue, getValue, showPreviews, dispose}>}
  */
 export async function mount(host, config) {
@@ -73,6 +73,14 @@ function build(host, frame, rig, t, config) {
   const say = (text) => { status.textContent = text; };
   const ghostHands = () => JSON.parse(editor.preset).hands.map((data) => new Hand(rig, data));
   const panel = new Panel(editor, t, {
+    async random() {
+      const { hand } = editor;
+      try {
+        editor.setPose(hand, await config.randomPose(hand.side));
+      } catch {
+        say(t('noServer'));
+      }
+    },
     save() {
       const file = `hand-${editor.gesture ?? 'pose'}.json`;
       const url = URL.createObjectURL(new Blob([JSON.stringify(editor, null, 1)], { type: 'application/json' }));

@@ -22,6 +22,12 @@ const MOVE_KEYS = {
   'Shift+ArrowLeft': [-1, 0, 0], 'Shift+ArrowRight': [1, 0, 0], 'Shift+ArrowUp': [0, -1, 0], 'Shift+ArrowDown': [0, 1, 0],
 };
 
+/** The key did something here: neither the browser nor the page's own keys need it. */
+function take(event) {
+  event.preventDefault();
+  event.stopPropagation();
+}
+
 export class Keyboard {
   constructor(root, viewport, editor, overlay, pointer) {
     Object.assign(this, { editor, overlay, pointer });
@@ -35,14 +41,14 @@ export class Keyboard {
     if (key === 'z') event.shiftKey ? this.editor.redo() : this.editor.undo();
     else if (key === 'y') this.editor.redo();
     else return;
-    event.preventDefault();
+    take(event);
   }
 
   #inViewport(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { selection } = this.editor;
     const handled = this.#general(event) || (selection.finger === WRIST ? this.#wrist(event) : this.#finger(event));
-    if (handled) event.preventDefault();
+    if (handled) take(event);
   }
 
   #general({ key }) {

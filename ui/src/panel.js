@@ -31,7 +31,7 @@ function slider({ label, kind, min, max, step, format, read, write, done }) {
 }
 
 export class Panel {
-  /** @param actions {save, load, view(name), ghost(on)} what the panel cannot do by itself */
+  /** @param actions {random, save, load(file), view(name), ghost(on)} what the panel cannot do by itself */
   constructor(editor, t, actions) {
     Object.assign(this, { editor, t, actions });
     this.sliders = [];
@@ -83,7 +83,7 @@ export class Panel {
     this.toolbar = h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': t('editor') },
       this.undo, this.redo, h('i', {}),
       this.#tool('mirror', () => editor.mirror()), this.match, this.#tool('fit', () => editor.fit()), h('i', {}),
-      this.#tool('random', () => editor.randomise()), this.#tool('reset', () => editor.reset()), this.ghost, h('i', {}),
+      this.#tool('random', actions.random), this.#tool('reset', () => editor.reset()), this.ghost, h('i', {}),
       this.#tool('save', actions.save), this.#tool('load', () => this.file.click()), this.help, this.file);
     this.sheet = h('dl', { class: 'sheet', hidden: true },
       ...t('keys').flatMap(([keys, what]) => [h('dt', {}, keys), h('dd', {}, what)]));

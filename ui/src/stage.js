@@ -206,7 +206,7 @@ export class Stage {
   setGhost(hands) {
     for (const skin of this.ghosts ?? []) this.#remove(skin);
     this.ghosts = hands.map((hand) => {
-      const material = new MeshStandardMaterial({ color: this.accent, roughness: 0.9, transparent: true, opacity: 0.24, depthWrite: false });
+      const material = new MeshStandardMaterial({ color: this.accent, roughness: 0.9, transparent: true, opacity: 0.24, depthWrite: false, polygonOffset: true, polygonOffsetFactor: 6, polygonOffsetUnits: 6 });
       const skin = new Skin(this.rig.surface, material, null);
       skin.update(hand, hand.skin(new Float64Array(this.rig.model.count * 3)));
       skin.mesh.renderOrder = 2;
@@ -370,9 +370,10 @@ export class Stage {
   draw(now) {
     this.journey?.(now);
     if (this.stale) this.#skinAll();
-    this.wall.visible = this.around < 1;
+    this.wall.visible = !this.plain && this.around < 1;
     this.wall.material.opacity = (this.dark ? 0.4 : 0.13) * (1 - this.around);
-    this.floor.visible = this.ground.visible = this.frustum.visible = this.around > 0;
+    this.floor.visible = this.frustum.visible = this.around > 0;
+    this.ground.visible = !this.plain && this.around > 0;
     this.floor.material.opacity = 0.5 * this.around;
     this.ground.material.opacity = (this.dark ? 0.5 : 0.24) * this.around;
     this.frustum.material.opacity = 0.4 * this.around;
