@@ -20,18 +20,22 @@ from engine.types import UserError
 logger = logging.getLogger(__name__)
 
 
-def fetch(manifest: Manifest, entry: Entry) -> None:
-    """Every missing file of one entry."""
+def fetch(manifest: Manifest, entry: Entry, given: Path | None = None) -> None:
+    """Every missing file of one entry; `given` is a file that a person got from where its authors keep it."""
     from huggingface_hub import hf_hub_download
 
     if not entry.missing:
         return
-    if entry.repo:
+    if "prefix" in entry.fetch:
+        if given is None:
+            raise UserError(f"The authors keep these weights off the hub. With their file: {entry.command}")
+        _convert_controlnet(manifest, entry, _authors_file(given, entry.fetch["prefix"]))
+    elif entry.repo:
         for name in entry.missing:
             logger.info("%s: %s", entry.name, name)
             hf_hub_download(entry.repo, entry.in_repo(name), revision=entry.revision)
     elif "like" in entry.fetch:
-        _convert_single_file(manifest, entry)
+        _convert_controlnet(manifest, entry, _download(entry, entry.fetch["file"]))
     elif entry.fetch:
         _convert_pickle(entry)
     else:
@@ -66,7 +70,24 @@ def _convert_pickle(entry: Entry) -> None:
     (entry.folder / "config.json").write_text(config)
 
 
-def _convert_single_file(manifest: Manifest, entry: Entry) -> None:
+def _authors_file(path: Path, prefix: str) -> Path:
+    """The ControlNet that a checkpoint holds under its authors' prefix, as a file in the original layout."""
+    import torch
+    from safetensors.torch import save_file
+
+    if not path.is_file():
+        raise UserError(f"There is no file {path}.", code="bad_file")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = state.get("state_dict", state)
+    inside = {k.removeprefix(prefix): v.half().contiguous() for k, v in state.items() if k.startswith(prefix)}
+    if not inside:
+        raise UserError(f"The file {path.name} holds no weights that begin with {prefix}.", code="bad_file")
+    out = path.with_suffix(".controlnet.safetensors")
+    save_file({f"control_model.{name}": value for name, value in inside.items()}, out)
+    return out
+
+
+def _convert_controlnet(manifest: Manifest, entry: Entry, file: Path) -> None:
     """A ControlNet in the original layout, given the config of another of its kind."""
     import torch
     from diffusers import ControlNetModel
@@ -74,7 +95,7 @@ def _convert_single_file(manifest: Manifest, entry: Entry) -> None:
     like = manifest.entry(entry.profile, entry.fetch["like"])
     fetch(manifest, like)
     model = ControlNetModel.from_single_file(
-        str(_download(entry, entry.fetch["file"])),
+        str(file),
         config=str(like.verified("config.json").parent),
         torch_dtype=torch.float16,
         local_files_only=True,
@@ -112,6 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--hash", action="store_true", help="write the hashes of local files into models.toml"
     )
+    parser.add_argument("--from", dest="given", type=Path, help="the authors' own file, for one entry")
     parser.add_argument("--assets", type=Path)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -125,8 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
             logger.info("%d hashes written", count)
             return 0
         for entry in entries:
-            if named or entry.repo or entry.fetch:
-                fetch(manifest, entry)
+            if named or entry.repo or "repo" in entry.fetch:
+                fetch(manifest, entry, options.given)
     except UserError as error:
         logger.error("%s", error)
         return 1

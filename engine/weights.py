@@ -138,6 +138,7 @@ class Weights:
     def _load_text(self, entry: Entry) -> TextEncoder:
         import transformers
 
+        transformers.logging.disable_progress_bar()
         options = entry.options
         paths = {name: entry.verified(name) for name in entry.files}
         folder = paths[f"{options['model']}/config.json"].parent

@@ -288,6 +288,25 @@ def test_a_single_file_is_brought_into_diffusers_layout(sd15, downloads, tmp_pat
     assert all(torch.allclose(loaded[k], v, atol=2e-3) for k, v in model.state_dict().items())
 
 
+def test_the_authors_attentionhand_is_taken_over(sd15, downloads, tmp_path, request_15):
+    entry = sd15.manifest.entry("sd15", "attentionhand")
+    with pytest.raises(UserError, match="--from"):
+        fetch.fetch(sd15.manifest, entry)
+    model = controlnet()
+    state = {k.replace("control_model.", "VAS."): v for k, v in original_layout(model).items()}
+    torch.save({"state_dict": {**state, "TAS.other": torch.ones(2)}}, tmp_path / "attentionhand.ckpt")
+    fetch.fetch(sd15.manifest, entry, tmp_path / "attentionhand.ckpt")
+    loaded = sd15.weights.component("attentionhand").state_dict()
+    assert all(torch.allclose(loaded[k], v, atol=2e-3) for k, v in model.state_dict().items())
+    result = sd15.result(sd15.plan("attentionhand", request_15))
+    hint = result.hints["mesh"]
+    assert hint.any()
+    assert (hint == hint[..., :1]).all(), "gray"
+    torch.save({"state_dict": {"a": torch.ones(2)}}, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match="no weights"):
+        fetch.fetch(sd15.manifest, replace(entry, folder=tmp_path / "new"), tmp_path / "other.ckpt")
+
+
 def test_handrefiner_runs_on_its_own_weights(sd15, request_15):
     unet(in_channels=9).save_pretrained(sd15.manifest.entry("sd15", "inpainting").folder)
     controlnet().save_pretrained(sd15.manifest.entry("sd15", "handrefiner").folder)
