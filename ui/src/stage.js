@@ -147,7 +147,7 @@ export class Stage {
     this.key = new DirectionalLight(0xfff1e2, 2.4);
     this.key.castShadow = !this.plain;
     this.key.shadow.mapSize.set(1024, 1024);
-    this.key.shadow.radius = 9;
+    this.key.shadow.radius = 4;
     this.key.shadow.bias = -0.001;
     this.key.shadow.normalBias = 0.004;
     Object.assign(this.key.shadow.camera, { left: -0.32, right: 0.32, top: 0.32, bottom: -0.32, near: 0.1, far: 2.4 });
