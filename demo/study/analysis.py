@@ -42,7 +42,7 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Rank:
     """One method over all its comparisons."""
 
     method: str
@@ -59,7 +59,7 @@ class Axis:
     kind: str
     votes: int
     pairs: tuple[Pair, ...]  # of a pairwise question
-    ranking: tuple[Standing, ...]  # best first
+    ranking: tuple[Rank, ...]  # best first
     ratings: tuple[tuple[str, Estimate], ...]  # (method, mean of 1 to 5), of a rating, best first
     by_item: dict[str, dict[str, tuple[float, int]]]  # item -> method -> (share or mean, votes)
     left_share: Estimate | None  # of the decided votes that went left: a half without a bias to a side
@@ -241,7 +241,7 @@ def _pairs(data: Dataset, rows: Sequence[Row]) -> tuple[Pair, ...]:
     )
 
 
-def _ranking(data: Dataset, rows: Sequence[Row], rounds: int) -> tuple[Standing, ...]:
+def _ranking(data: Dataset, rows: Sequence[Row], rounds: int) -> tuple[Rank, ...]:
     """Methods by Bradley-Terry strength, ties left out or half a win each as everywhere in the study."""
     people = {name: index for index, name in enumerate(sorted({row.participant for row in rows}))}
     index = {method: at for at, method in enumerate(data.methods)}
@@ -251,15 +251,15 @@ def _ranking(data: Dataset, rows: Sequence[Row], rounds: int) -> tuple[Standing,
             won, _ = _credit(row, winner, data.study.ties)
             wins[people[row.participant], index[winner], index[loser]] += won
     estimates = bradley_terry(wins, rounds, seed=int(data.version[:8], 16))
-    standings = [
-        Standing(
+    ranks = [
+        Rank(
             method=method,
             share=_share((row for row in rows if method in (row.left, row.right)), method, data.study.ties),
             strength=estimates[at],
         )
         for method, at in index.items()
     ]
-    return tuple(sorted(standings, key=lambda standing: -standing.strength.value))
+    return tuple(sorted(ranks, key=lambda rank: -rank.strength.value))
 
 
 def _ratings(data: Dataset, rows: Sequence[Row]) -> tuple[tuple[str, Estimate], ...]:

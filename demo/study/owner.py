@@ -86,7 +86,7 @@ class Owner:
         names = self._library.names()
         if not names:
             raise UserError(
-                "No study is prepared yet: run `python -m demo.study prepare STUDY`.", code="not_prepared"
+                "No study is prepared yet: run `python -m demo.study prepare STUDY`.", code="none_prepared"
             )
         version = request.get("version") or None
         return self._library.get(str(request.get("study") or names[0]), version and str(version))

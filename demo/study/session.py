@@ -139,7 +139,9 @@ class Sessions:
 
     def withdraw(self, request: Request) -> Reply:
         """Delete everything about the participant."""
-        self._store.withdraw(self._enrolled(_name(request), _pid(request)).participant)
+        standing = self._store.find(_name(request), _pid(request))
+        if standing:  # asked again where the reply got lost, nobody is found, and that is as it should be
+            self._store.withdraw(standing.participant)
         return {"screen": "withdrawn"}
 
     def _enrolled(self, name: str, pid: str) -> Standing:

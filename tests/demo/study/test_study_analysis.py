@@ -165,7 +165,7 @@ def test_strong_preferences_are_found():
     made = asked(trials=12)
     data = Population((1.5, 0.0, -1.5), taste=0.3, ties=0.1).study(made, METHODS, people=30, seed=3)
     (axis,) = analyse(data, rounds=100).axes
-    assert [standing.method for standing in axis.ranking] == ["a", "b", "c"]
+    assert [rank.method for rank in axis.ranking] == ["a", "b", "c"]
     assert all(pair.share.low > 0.5 and pair.p_holm < 0.05 for pair in axis.pairs)
     assert axis.alpha > 0.15
 

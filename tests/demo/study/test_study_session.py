@@ -282,6 +282,7 @@ def test_withdrawing_leaves_nothing_to_come_back_to(service, store):
     robot.answer_one()
     version = version_of(service)
     assert robot.ask("withdraw")["screen"] == "withdrawn"
+    assert robot.ask("withdraw")["screen"] == "withdrawn"
     assert store.answers(version) == []
     assert store.people(version) == []
     assert robot.ask("open")["screen"] == "consent"

@@ -138,11 +138,11 @@ def coverage(studies: int, people: int, taste: float, rounds: int) -> dict[str, 
             plain = wilson(pair.wins, pair.wins + pair.losses)
             hits["pair"].append(pair.share.low <= true <= pair.share.high)
             hits["independent"].append(plain.low <= true <= plain.high)
-        for standing in axis.ranking:
-            at = METHODS.index(standing.method)
+        for rank in axis.ranking:
+            at = METHODS.index(rank.method)
             true = np.delete(truth[at], at).mean()
-            hits["share"].append(standing.share.low <= true <= standing.share.high)
-            hits["strength"].append(standing.strength.low <= strength[at] <= standing.strength.high)
+            hits["share"].append(rank.share.low <= true <= rank.share.high)
+            hits["strength"].append(rank.strength.low <= strength[at] <= rank.strength.high)
     return {name: float(np.mean(values)) for name, values in hits.items()}
 
 
