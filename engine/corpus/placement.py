@@ -10,7 +10,7 @@ import numpy as np
 from engine.corpus import arm
 from engine.corpus.body import Body, Rest
 from engine.corpus.framing import Framing
-from engine.corpus.hands import HandChoice, finger_rotations
+from engine.corpus.hands import HandChoice, facing, finger_rotations
 from engine.corpus.surfaces import surfaces
 from engine.hand import rotation
 from engine.hand.anny_bridge import anny_rest
@@ -46,6 +46,11 @@ class _Hand:
     axes: np.ndarray  # (3, 3) from the reference pose's world axes to MANO's
 
     @property
+    def upright(self) -> tuple[tuple[float, ...], ...]:
+        """Orientations that any arm can take: fingers up, palm or back to the camera."""
+        return tuple(facing(self.choice.side, palm=palm) for palm in (True, False))
+
+    @property
     def sign(self) -> float:
         """Where it is in the picture: a right hand lies to the left."""
         return -1.0 if self.choice.side == "right" else 1.0
@@ -59,7 +64,8 @@ def place(body: Body, rest: Rest, hands: tuple[HandChoice, ...], framing: Framin
     raised = {hand.limb.side for hand in prepared}
     face = _hull(body.skin_some(rest, G, heads, surfaces().face_verts))
     head_at = heads[body.bone("head")]
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
+        ease = max(0.0, 2 * attempt / TRIES - 1)
         head_turn = rotation.exp(np.array([rng.normal(0, 0.06), 0, 0])) @ _about_z(rng.normal(0, 0.10))
         camera, T = _camera(head_at + head_turn @ EYES_FROM_HEAD, -prepared[0].sign, framing, rng)
         R, t = T[:3, :3], T[:3, 3]
@@ -69,7 +75,7 @@ def place(body: Body, rest: Rest, hands: tuple[HandChoice, ...], framing: Framin
         pose = {"head": head_turn}
         boxes = [_box(face_px)]
         for hand in prepared:
-            found = _raise(hand, camera, T, framing, boxes, rng)
+            found = _raise(hand, camera, T, framing, boxes, ease, rng)
             if found is None:
                 break
             pose |= found
@@ -114,7 +120,7 @@ def _camera(head: np.ndarray, aside: float, framing: Framing, rng) -> tuple[Came
 
 
 def _raise(
-    hand: _Hand, camera: Camera, T, framing: Framing, boxes: list, rng
+    hand: _Hand, camera: Camera, T, framing: Framing, boxes: list, ease: float, rng
 ) -> dict[str, np.ndarray] | None:
     """Local rotations of an arm that puts the hand clear of `boxes`, to which its own box is added."""
     focal, centre = camera.K[0][0], SIZE_PX / 2
@@ -122,7 +128,7 @@ def _raise(
         [hand.sign * rng.uniform(*framing.hand_aside_px), rng.uniform(*framing.hand_down_px) - centre]
     )
     ray = np.array([*at / focal, 1.0])
-    orientation = _orientation(hand, ray, rng)
+    orientation = _orientation(hand, ray, ease, rng)
     points = hand.points @ orientation.T
     head_depth = float((T[:3, :3] @ hand.limb.shoulder + T[:3, 3])[2])
     z = _depth(points, focal, rng.uniform(*framing.hand_px), head_depth)
@@ -140,11 +146,18 @@ def _raise(
     return {**hand.fingers, **solved.pose}
 
 
-def _orientation(hand: _Hand, ray: np.ndarray, rng) -> np.ndarray:
-    """(3, 3) from the reference pose's world axes to the camera's: as chosen, seen along `ray`, jittered."""
+def _orientation(hand: _Hand, ray: np.ndarray, ease: float, rng) -> np.ndarray:
+    """(3, 3) from the reference pose's world axes to the camera's: as chosen, seen along `ray`, jittered.
+
+    A hand by itself can be turned as no arm turns it: `ease` (0..1) goes towards upright before the camera.
+    """
     jitter = np.clip(rng.normal(0, JITTER_RAD), -LARGEST_JITTER_RAD, LARGEST_JITTER_RAD)
     towards = rotation.between(np.array([0.0, 0, 1.0]), ray / np.linalg.norm(ray))
-    return towards @ rotation.exp(jitter) @ rotation.exp(np.array(hand.choice.orient)) @ hand.axes
+    chosen = rotation.exp(np.array(hand.choice.orient))
+    if ease > 0:
+        away = [rotation.log(chosen.T @ rotation.exp(np.array(r))) for r in hand.upright]
+        chosen = chosen @ rotation.exp(ease * min(away, key=np.linalg.norm))
+    return towards @ rotation.exp(jitter) @ chosen @ hand.axes
 
 
 def _depth(points: np.ndarray, focal: float, target_px: float, shoulder_m: float) -> float:
