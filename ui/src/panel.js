@@ -132,7 +132,7 @@ export class Panel {
   // --- sliders of the chosen part ------------------------------------------------------------------
 
   rebuildSliders() {
-    const { editor, t } = this;
+    const { editor } = this;
     const { finger } = editor.selection;
     for (const button of this.parts.children) button.setAttribute('aria-pressed', String(button.dataset.finger === finger));
     if (this.shown === finger) return;
