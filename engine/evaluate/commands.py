@@ -153,7 +153,7 @@ def published_table(suite: Suite, variants: Sequence[Variant], settings: Setting
     for part in (part for part in parts if part.name not in (CEILING, CHANCE) and part.cases):
         values = published.distances([part.picture(case.index) for case in part.cases], truth, features)
         cells = {key: Estimate(v, v, v, len(part.cases)) for key, v in values.items()}
-        rows.append(tables.TableRow(name=part.name, title=part.title, cells=cells))
+        rows.append(tables.TableRow(name=part.name, title=part.title, n=len(part.cases), cells=cells))
     return Table(
         name=f"{suite.name}-published",
         title="As Hand1000's published scripts measure",

@@ -187,7 +187,7 @@ def compare(
         cells = {key: nested_estimate(np.stack([run[key] for run in runs])) for key in runs[0]}
         note = "" if generated is None else f"{len(generated)} generated hands"
         title = name if generated is None else f"renders + {name}"
-        rows.append(TableRow(name=name, title=title, cells=cells, note=note))
+        rows.append(TableRow(name=name, title=title, n=len(test), cells=cells, note=note))
         logger.info("%s: PA-MPJPE %.2f mm", title, cells["pa_mpjpe"].value)
     return Table(
         name="downstream",

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.evaluate.intervals import Estimate
 from engine.evaluate.metrics import Column
-from engine.evaluate.tables import Table
+from engine.evaluate.tables import YARDSTICKS, Table
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 LATEX_ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "": ""}
@@ -32,6 +32,7 @@ def _table_json(table: Table) -> dict[str, Any]:
             {
                 "name": row.name,
                 "title": row.title,
+                "n": row.n,
                 "note": row.note,
                 "cells": {key: dataclasses.asdict(estimate) for key, estimate in row.cells.items()},
             }
@@ -49,7 +50,7 @@ def to_markdown(table: Table) -> str:
     best = {column.key: best_row(table, column) for column in columns}
     for row in table.rows:
         cells = [_cell(row.cells.get(c.key), c, best[c.key] == row.name, "**{}**".format) for c in columns]
-        lines.append(f"| {row.title} | " + " | ".join([*cells, _count(row.cells)]) + " |")
+        lines.append(f"| {row.title} | " + " | ".join([*cells, str(row.n)]) + " |")
     lines.append("")
     lines += [f"- {c.title}: {c.meaning}." for c in columns if c.meaning]
     lines += [f"- {row.title}: {row.note}" for row in table.rows if row.note]
@@ -75,16 +76,13 @@ def to_latex(table: Table) -> str:
             )
             for c in columns
         ]
-        lines.append(" & ".join([_escape(row.title), *cells, _count(row.cells)]) + r" \\")
+        lines.append(" & ".join([_escape(row.title), *cells, str(row.n)]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
 def used(table: Table) -> list[Column]:
     """The columns with at least one number."""
     return [c for c in table.columns if any(c.key in row.cells for row in table.rows)]
-
-
-YARDSTICKS = ("renders", "shuffled", "floor")  # rows that are no method and win nothing
 
 
 def best_row(table: Table, column: Column) -> str | None:
@@ -109,11 +107,6 @@ def _cell(
         f"{v * scale:.{column.digits}f}" for v in (estimate.value, estimate.low, estimate.high)
     )
     return shape.format(bold(value) if is_best else value, low, high)
-
-
-def _count(cells: dict[str, Estimate]) -> str:
-    """The row's N: pictures, hands or crops, whichever is most."""
-    return str(max((e.n for e in cells.values()), default=0))
 
 
 def _escape(text: str) -> str:

@@ -17,8 +17,11 @@ from engine.evaluate.kernel import kernel_distance
 from engine.evaluate.metrics import SECONDS, Column, Scalar, distance_columns
 from engine.evaluate.reading import Reading
 from engine.evaluate.run import Row
+from engine.evaluate.suites import CEILING, CHANCE
 from engine.types import UserError
 
+FLOOR = "floor"
+YARDSTICKS = (CEILING, CHANCE, FLOOR)  # rows that are no method and win nothing
 BUCKETS = (
     (0.0, 0.25, "small: under 25 %"),
     (0.25, 0.4, "middle: 25 to 40 %"),
@@ -30,6 +33,7 @@ BUCKETS = (
 class TableRow:
     name: str
     title: str
+    n: int  # pictures
     cells: dict[str, Estimate] = field(default_factory=dict)
     note: str = ""
 
@@ -140,13 +144,14 @@ def main_table(
     rows = []
     for part in parts:
         cells = scalar_cells(part, scalars)
-        if part.name not in (real.name,) and len(part.rows) > 1:
+        if part.name not in YARDSTICKS and len(part.rows) > 1:
             cells |= distance_cells(feature_sets(part, features), truth)
         if seconds := mean_estimate([row.seconds for row in part.rows if row.seconds]):
             cells["seconds"] = seconds
-        rows.append(TableRow(name=part.name, title=part.title, cells=cells, note=part.note))
+        n = len(part.rows)
+        rows.append(TableRow(name=part.name, title=part.title, n=n, cells=cells, note=part.note))
     floor = distance_cells(feature_sets(others, features), truth)
-    rows.append(TableRow(name="floor", title="other held-out renders (floor)", cells=floor))
+    rows.append(TableRow(name=FLOOR, title="other held-out renders (floor)", n=len(others.rows), cells=floor))
     columns = (*distance_columns(features.frechet, features.kernel), *scalars, SECONDS)
     return Table(name=name, title=title, columns=columns, rows=tuple(rows))
 
@@ -171,7 +176,7 @@ def grouped_table(
         for key, keep in groups.items():
             if estimate := scalar_cells(part.where(keep), [scalar]).get(scalar.key):
                 cells[key] = estimate
-        rows.append(TableRow(name=part.name, title=part.title, cells=cells))
+        rows.append(TableRow(name=part.name, title=part.title, n=len(part.rows), cells=cells))
     return Table(name=name, title=title, columns=columns, rows=tuple(rows), note=scalar.meaning)
 
 

@@ -64,6 +64,8 @@ def test_the_table_tells_the_methods_apart(settings, networks, tmp_path):
     assert rows["perfect"].cells["error_2d"].value < rows["shuffled"].cells["error_2d"].value
     assert rows["perfect"].cells["frechet"].value < rows["handless"].cells["frechet"].value
     assert rows["floor"].cells["frechet_h"].n == 4
+    assert "frechet" not in rows["shuffled"].cells  # the same pictures in another order
+    assert [row.n for row in rows.values()] == [4, 4, 2, 4, 4, 4]
     assert rows["fussy"].note == "2 of 4 cases refused: Only right hands."
     assert rows["perfect"].cells["seconds"].value == 0.5
     assert "Absent left out: The weights 'absent' are not here." in tables[0].note
