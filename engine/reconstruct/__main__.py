@@ -1,13 +1,15 @@
-"""`python -m engine.reconstruct floor | calibrate`: measure the reader, or where its landmarks lie."""
+"""`python -m engine.reconstruct floor | calibrate | convert`: measure the reader, or bring one's own."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 from engine.reconstruct.trials import corpus_trials, random_trials
+from engine.types import UserError
 
 CALIBRATION_SEED = 1  # not the floor's, so that it is measured on other hands
 
@@ -22,11 +24,14 @@ def main() -> None:
     floor.add_argument("--split", default="val")
     calibrate = commands.add_parser("calibrate", help="write calibration.json anew")
     calibrate.add_argument("--n", type=int, default=1000)
+    converter = commands.add_parser("convert", help="a checkpoint of HaMeR or WiLoR to safetensors")
+    converter.add_argument("checkpoint", type=Path)
+    converter.add_argument("out", type=Path)
     args = parser.parse_args()
-    if args.command == "floor":
-        print_floor(args)
-    else:
-        write_calibration(args.n)
+    try:
+        {"floor": print_floor, "calibrate": write_calibration, "convert": convert}[args.command](args)
+    except UserError as error:
+        sys.exit(str(error))
 
 
 def print_floor(args: argparse.Namespace) -> None:
@@ -39,12 +44,18 @@ def print_floor(args: argparse.Namespace) -> None:
     print(json.dumps(dataclasses.asdict(measure_floor(trials)), indent=2))
 
 
-def write_calibration(n: int) -> None:
+def write_calibration(args: argparse.Namespace) -> None:
     from engine.reconstruct import calibration
 
-    found = calibration.calibrate(random_trials(n, CALIBRATION_SEED))
-    calibration.save_calibration(found, n)
+    found = calibration.calibrate(random_trials(args.n, CALIBRATION_SEED))
+    calibration.save_calibration(found, args.n)
     print(calibration.FILE)
+
+
+def convert(args: argparse.Namespace) -> None:
+    from engine.reconstruct import convert as converter
+
+    print(f"{converter.convert(args.checkpoint, args.out)} tensors in {args.out}")
 
 
 if __name__ == "__main__":

@@ -21,17 +21,24 @@ def reconstruct(
     `camera` is scaled to the picture's size; without one a usual lens is assumed, so distance is a guess.
     `side`, when known, is not left to MediaPipe, whose label can be wrong: then one hand at most is read.
     """
+    camera = camera_of(image, camera)
+    found = one_side(detect(image, max_hands), side)
+    return [fit_detection(d, camera, side or d.side) for d in found]
+
+
+def camera_of(image: np.ndarray, camera: Camera | None) -> Camera:
+    """`camera` at the size of `image`, or a usual lens."""
     check_image(image)
     height, width = image.shape[:2]
     if camera is None:
         focal_px = DEFAULT_FOCAL * max(height, width)
-        camera = Camera.simple(focal_px=focal_px, width_px=width, height_px=height)
-    else:
-        camera = camera.resized(width_px=width, height_px=height)
-    found = detect(image, max_hands)
-    if side is not None:
-        found = [best_of_side(found, side)] if found else []
-    return [fit_detection(d, camera, side or d.side) for d in found]
+        return Camera.simple(focal_px=focal_px, width_px=width, height_px=height)
+    return camera.resized(width_px=width, height_px=height)
+
+
+def one_side(found: list[Detection], side: Side | None) -> list[Detection]:
+    """All of `found` when no side is known, else the one that is most likely a hand of `side`."""
+    return found if side is None or not found else [best_of_side(found, side)]
 
 
 def best_of_side(found: Sequence[Detection], side: Side) -> Detection:
