@@ -27,6 +27,15 @@ class Column:
     meaning: str  # one line under the table
     percent: bool = False  # shares in 0..1, shown times 100
 
+    @property
+    def arrow(self) -> str:
+        return {"higher": "↑", "lower": "↓", "": ""}[self.better]
+
+    @property
+    def scale(self) -> float:
+        """What a value is multiplied with to be shown."""
+        return 100.0 if self.percent else 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scalar(Column):

@@ -1,4 +1,4 @@
-"""Tables as Markdown, LaTeX, JSON and plots."""
+"""Tables as Markdown, LaTeX and JSON, with a plot beside them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from engine.evaluate.intervals import Estimate
 from engine.evaluate.metrics import Column
-from engine.evaluate.tables import YARDSTICKS, Table
+from engine.evaluate.plots import plot
+from engine.evaluate.tables import YARDSTICKS, Table, used
 
-ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 LATEX_ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "": ""}
 PLAIN = ("key", "title", "better", "digits", "meaning", "percent")
 
@@ -45,7 +45,7 @@ def to_markdown(table: Table) -> str:
     """Value with its interval; the best method of a column in bold; what the columns mean below."""
     columns = used(table)
     lines = [f"### {table.title}", ""]
-    lines.append("| | " + " | ".join(f"{c.title} {ARROWS[c.better]}".strip() for c in columns) + " | N |")
+    lines.append("| | " + " | ".join(f"{c.title} {c.arrow}".strip() for c in columns) + " | N |")
     lines.append("|---|" + "---|" * (len(columns) + 1))
     best = {column.key: best_row(table, column) for column in columns}
     for row in table.rows:
@@ -80,11 +80,6 @@ def to_latex(table: Table) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def used(table: Table) -> list[Column]:
-    """The columns with at least one number."""
-    return [c for c in table.columns if any(c.key in row.cells for row in table.rows)]
-
-
 def best_row(table: Table, column: Column) -> str | None:
     rows = [r for r in table.rows if r.name not in YARDSTICKS and column.key in r.cells]
     if not rows or not column.better:
@@ -111,43 +106,6 @@ def _cell(
 
 def _escape(text: str) -> str:
     return text.replace("%", r"\%").replace("_", r"\_").replace("&", r"\&")
-
-
-def plot(table: Table, path: Path) -> None:
-    """One bar chart a column with intervals; yardsticks as lines."""
-    from matplotlib.figure import Figure
-
-    columns = used(table)
-    methods = [row for row in table.rows if row.name not in YARDSTICKS]
-    lines = [row for row in table.rows if row.name in YARDSTICKS]
-    across = min(4, len(columns))
-    down = -(-len(columns) // across)
-    figure = Figure(figsize=(3.4 * across, 2.6 * down), layout="constrained")
-    for axes, column in zip(figure.subplots(down, across, squeeze=False).flat, columns, strict=False):
-        scale = 100 if column.percent else 1
-        for place, row in enumerate(methods):
-            if estimate := row.cells.get(column.key):
-                reach = [
-                    [(estimate.value - estimate.low) * scale],
-                    [(estimate.high - estimate.value) * scale],
-                ]
-                axes.bar(place, estimate.value * scale, yerr=reach, color=f"C{place}", capsize=3)
-        for style, row in zip(("-", ":", "--"), lines, strict=False):
-            if estimate := row.cells.get(column.key):
-                axes.axhline(
-                    estimate.value * scale, color="0.4", linestyle=style, linewidth=1, label=row.title
-                )
-        axes.set_title(f"{column.title} {ARROWS[column.better]}", fontsize=9)
-        axes.set_xticks(
-            range(len(methods)), [row.title for row in methods], rotation=35, ha="right", fontsize=7
-        )
-        axes.tick_params(axis="y", labelsize=7)
-    for axes in figure.axes[len(columns) :]:
-        axes.remove()
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, fontsize=7, loc="outside lower center", ncols=3)
-    figure.savefig(path, dpi=110)
 
 
 def write(tables: Sequence[Table], facts: dict[str, Any], folder: Path, name: str) -> list[Path]:

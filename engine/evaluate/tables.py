@@ -47,6 +47,11 @@ class Table:
     note: str = ""
 
 
+def used(table: Table) -> list[Column]:
+    """The columns with at least one number."""
+    return [c for c in table.columns if any(c.key in row.cells for row in table.rows)]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
     """One variant's pictures in order of case, as far as they were made."""
