@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -35,9 +36,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("make", help="draw pictures into shards; resumes where it was stopped")
     _add_recipe(command)
-    command.add_argument("--n", type=int, required=True)
-    command.add_argument("--out", type=Path, required=True)
-    command.add_argument("--workers", type=int, default=2)
+    command.add_argument("--n", type=int, default=8000)
+    command.add_argument("--out", type=Path, help="data/<level> by default")
+    command.add_argument("--workers", type=int, default=os.cpu_count())
     command.set_defaults(run=_make)
 
     command = commands.add_parser("sheet", help="draw a contact sheet")
@@ -85,7 +86,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 
 def _make(args: argparse.Namespace) -> None:
-    make(_recipe(args), args.n, args.out, workers=args.workers)
+    make(_recipe(args), args.n, args.out or Path("data") / args.level, workers=args.workers)
 
 
 def _sheet(args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.corpus.body import Body, Rest
+from engine.corpus.body import Body
 
 MAX_SWING_RAD = 1.25  # how far a wrist bends
 MAX_TWIST_RAD = 1.9  # how far a forearm turns from the reference pose, either way
@@ -24,8 +24,8 @@ class Limb:
     wrist: np.ndarray
 
     @classmethod
-    def of(cls, body: Body, rest: Rest, side: str) -> Limb:
-        _, heads = body.transforms(rest, {})
+    def of(cls, body: Body, heads: np.ndarray, side: str) -> Limb:
+        """The arm on `side` of a body whose bones begin at `heads` (J, 3) in the reference pose."""
         at = [heads[body.bone(f"{name}.{side}")] for name in ("upperarm01", "lowerarm01", "wrist")]
         return cls(side=side, shoulder=at[0], elbow=at[1], wrist=at[2])
 

@@ -102,15 +102,29 @@ class Body:
         return np.einsum("vab,vb->va", blended[:, :9].reshape(-1, 3, 3), rest.verts[which]) + blended[:, 9:]
 
 
+class Normals:
+    """Unit normals at vertices, weighted by area, of triangles that stay the same."""
+
+    def __init__(self, faces: np.ndarray, count: int):
+        """`faces` (F, 3) over `count` vertices."""
+        from scipy import sparse
+
+        rows, columns = faces.ravel(), np.repeat(np.arange(len(faces)), 3)
+        ones = np.ones(len(rows), dtype=np.float32)
+        self._faces = faces
+        self._gather = sparse.csr_matrix((ones, (rows, columns)), shape=(count, len(faces)))
+
+    def __call__(self, verts: np.ndarray) -> np.ndarray:
+        """(V, 3) for verts (V, 3); zero where no triangle is."""
+        a, b, c = (verts[self._faces[:, i]] for i in range(3))
+        (ux, uy, uz), (vx, vy, vz) = (b - a).T, (c - a).T
+        out = self._gather @ np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], axis=1)
+        return out / np.maximum(np.sqrt((out * out).sum(1, keepdims=True)), 1e-12)
+
+
 def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V, 3) unit normals, weighted by area."""
-    a, b, c = (verts[faces[:, i]] for i in range(3))
-    face = np.cross(b - a, c - a)
-    out = np.zeros_like(verts)
-    for axis in range(3):
-        for corner in range(3):
-            out[:, axis] += np.bincount(faces[:, corner], weights=face[:, axis], minlength=len(verts))
-    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+    return Normals(faces, len(verts))(verts)
 
 
 # --- phenotype ----------------------------------------------------------------------------------------

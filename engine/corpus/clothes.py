@@ -95,8 +95,8 @@ def pieces(cut: Cut) -> dict[str, Piece]:
     out = {
         "skin": _of_body(body, s.skin[bare.any(1)], s.palm, s.flush, SKIN),
         "eyes": _of_body(body, s.eyes, zero, zero, EYE),
-        "shirt": _garment(body, s.cloth, shirt, CLOTH),
-        "trousers": _garment(body, s.cloth, trousers_cover, TROUSERS),
+        "shirt": _garment(body, s.cloth_of_verts, shirt, CLOTH),
+        "trousers": _garment(body, s.cloth_of_verts, trousers_cover, TROUSERS),
     }
     above = hair(t)
     shell = s.scalp[(above[body.source[s.scalp]] > -0.015).any(1)]

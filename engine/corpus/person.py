@@ -41,8 +41,7 @@ class Outfit:
 def build(body: Body, verts: np.ndarray, outfit: Outfit, held: list[Geometry]) -> Geometry:
     """Geometry in the world's frame from posed `verts` (V, 3) and what is `held`, in that frame too."""
     s, worn, shape = surfaces(), pieces(outfit.cut), HAIR_SHAPES[outfit.hair]
-    skin_normals = vertex_normals(verts, s.skin_of_verts)
-    cloth_normals = vertex_normals(verts, s.cloth)
+    skin_normals, cloth_normals = s.skin_normals(verts), s.cloth_normals(verts)
     most = shape["thick"] if outfit.hat is None else min(shape["thick"], UNDER_HAT_M)
     above = hair_cover(body.template, shape["line"])
     hair = verts + (most * np.clip(above / 0.022, 0.0, 1)[:, None] ** 0.6 + 0.0012) * skin_normals
@@ -51,7 +50,7 @@ def build(body: Body, verts: np.ndarray, outfit: Outfit, held: list[Geometry]) -
         worn["eyes"].at(verts, skin_normals),
         worn["shirt"].at(verts + SHIRT_EASE_M * cloth_normals, cloth_normals),
         worn["trousers"].at(verts + TROUSERS_EASE_M * cloth_normals, cloth_normals),
-        worn["hair"].at(hair, vertex_normals(hair, s.scalp_of_verts)),
+        worn["hair"].at(hair, s.scalp_normals(hair)),
         *held,
     ]
     if outfit.hat is not None:

@@ -19,6 +19,7 @@ from engine.types import Camera
 SIZE_PX = 256
 MARGIN_PX = 4.0  # that hands keep from the frame's edges
 TRIES = 80
+FEWER = 3  # every third vertex bounds hand and face well enough, given the margin
 HEAD_M = 0.235  # chin to crown
 OPEN_HAND_M = 0.185  # wrist to fingertip
 EYES_FROM_HEAD = np.array([0.0, -0.06, 0.035])  # m, the head's middle from where its bone begins
@@ -42,7 +43,7 @@ class _Hand:
     choice: HandChoice
     limb: arm.Limb
     fingers: dict[str, np.ndarray]
-    points: np.ndarray  # (N, 3) m, hull of the hand: wrist at the origin, not turned from the reference pose
+    points: np.ndarray  # (N, 3) m, of the hand: wrist at the origin, not turned from the reference pose
     axes: np.ndarray  # (3, 3) from the reference pose's world axes to MANO's
 
     @property
@@ -59,10 +60,10 @@ class _Hand:
 def place(body: Body, rest: Rest, hands: tuple[HandChoice, ...], framing: Framing, rng) -> Placement | None:
     """A camera and arms for one or two raised hands; None when no try fits."""
     G, heads = body.transforms(rest, {})
-    limbs = {side: arm.Limb.of(body, rest, side) for side in "LR"}
+    limbs = {side: arm.Limb.of(body, heads, side) for side in "LR"}
     prepared = [_prepare(body, rest, hand, limbs["R" if hand.side == "right" else "L"]) for hand in hands]
     raised = {hand.limb.side for hand in prepared}
-    face = _hull(body.skin_some(rest, G, heads, surfaces().face_verts))
+    face = body.skin_some(rest, G, heads, surfaces().face_verts[::FEWER])
     head_at = heads[body.bone("head")]
     for attempt in range(TRIES):
         ease = max(0.0, 2 * attempt / TRIES - 1)
@@ -96,10 +97,10 @@ def project(points: np.ndarray, camera: Camera) -> np.ndarray:
 def _prepare(body: Body, rest: Rest, choice: HandChoice, limb: arm.Limb) -> _Hand:
     fingers = finger_rotations(choice)
     G, heads = body.transforms(rest, fingers)
-    points = body.skin_some(rest, G, heads, surfaces().hand_verts[limb.side])
+    points = body.skin_some(rest, G, heads, surfaces().hand_verts[limb.side][::FEWER])
     return _Hand(
         choice=choice, limb=limb, fingers=fingers, axes=anny_rest(choice.side).axes,
-        points=_hull(points - heads[body.bone(f"wrist.{limb.side}")]),
+        points=points - heads[body.bone(f"wrist.{limb.side}")],
     )  # fmt: skip
 
 
@@ -165,13 +166,6 @@ def _depth(points: np.ndarray, focal: float, target_px: float, shoulder_m: float
     extent = (points[:, :2].max(0) - points[:, :2].min(0)).max()
     z = focal * 0.5 * (extent + OPEN_HAND_M) / target_px
     return float(np.clip(z, 0.30, shoulder_m - 0.16))
-
-
-def _hull(points: np.ndarray) -> np.ndarray:
-    """The points on the convex hull: they alone bound any projection."""
-    from scipy.spatial import ConvexHull
-
-    return points[ConvexHull(points).vertices]
 
 
 def _box(points_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ drawn by `engine.render` share one camera. One `Raster` holds one EGL context; m
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine.types import Camera
 
 # Material numbers; the order of `Look.colours` and of the shader's cases.
 SKIN, CLOTH, HAIR, EYE, OBJECT, FRAME, TROUSERS, HAT = range(8)
+MATERIALS = 8
 CUT = (CLOTH, HAIR, TROUSERS, HAT)  # whose paint says how far inside their edge they are
 SHADERS = Path(__file__).with_name("shaders")
 SHADOW_PX = 1024
@@ -74,10 +76,9 @@ class Raster:
         from PIL import Image
 
         self._platform.make_current()
-        cut = np.isin(geometry.paint[geometry.faces[:, 0], 3], CUT)
-        faces = np.concatenate([geometry.faces[cut], geometry.faces[~cut]])
-        counts = (3 * int(cut.sum()), 3 * int((~cut).sum()))
-        self._upload(geometry, faces)
+        material = geometry.paint[geometry.faces[:, 0], 3].astype(int)
+        self._upload(geometry, geometry.faces[np.argsort(material, kind="stable")])
+        counts = 3 * np.bincount(material, minlength=MATERIALS)
         light = _light_matrix(geometry.verts, look.key_dir)
         self._draw_shadow(light, counts)
         rgba = self._draw_person(counts, look, camera, light)
@@ -94,9 +95,10 @@ class Raster:
     def _build(self, features: np.ndarray) -> None:
         from OpenGL import GL as gl
 
-        # Two programs, because a shader that may discard loses the early depth test.
-        self._person = [_program("person", define) for define in ("#define CUT", "")]
-        self._shadow = [_program("shadow", define) for define in ("#define CUT", "")]
+        # A program a material: software OpenGL runs both sides of a branch, and discard costs the depth test.
+        self._person, self._shadow = (
+            [_program(name, material) for material in range(MATERIALS)] for name in ("person", "shadow")
+        )
         self._vao = gl.glGenVertexArrays(1)
         gl.glBindVertexArray(self._vao)
         self._buffer, self._index = gl.glGenBuffers(2)
@@ -127,7 +129,7 @@ class Raster:
 
     # --- passes -------------------------------------------------------------------------------------
 
-    def _draw_shadow(self, light: np.ndarray, counts: tuple[int, int]) -> None:
+    def _draw_shadow(self, light: np.ndarray, counts: np.ndarray) -> None:
         from OpenGL import GL as gl
 
         gl.glBindFramebuffer(gl.GL_FRAMEBUFFER, self._shadow_frame[0])
@@ -160,12 +162,14 @@ class Raster:
         data = gl.glReadPixels(0, 0, px, px, gl.GL_RGBA, gl.GL_UNSIGNED_BYTE)
         return np.frombuffer(data, dtype=np.uint8).reshape(px, px, 4)[::-1]
 
-    def _draw_with(self, programs: list[int], values: dict, counts: tuple[int, int]) -> None:
-        """Draw the cut faces with the first program, the whole ones with the second."""
+    def _draw_with(self, programs: list[int], values: dict, counts: np.ndarray) -> None:
+        """Draw the faces, sorted by material, each with its program."""
         from OpenGL import GL as gl
 
         first = 0
-        for program, count in zip(programs, counts, strict=True):
+        for program, count in zip(programs, counts.tolist(), strict=True):
+            if count == 0:
+                continue
             gl.glUseProgram(program)
             for name, value in values.items():
                 _uniform(program, name, value)
@@ -205,12 +209,12 @@ def _light_matrix(verts: np.ndarray, towards_light: np.ndarray) -> np.ndarray:
 # --- thin helpers over PyOpenGL -----------------------------------------------------------------------
 
 
-def _program(name: str, define: str) -> int:
+def _program(name: str, material: int) -> int:
     from OpenGL import GL as gl
     from OpenGL.GL import shaders
 
     stages = [
-        shaders.compileShader(_source(f"{name}.{end}", define), kind)
+        shaders.compileShader(_source(f"{name}.{end}", material), kind)
         for end, kind in (("vert", gl.GL_VERTEX_SHADER), ("frag", gl.GL_FRAGMENT_SHADER))
     ]
     program = gl.glCreateProgram()
@@ -222,15 +226,23 @@ def _program(name: str, define: str) -> int:
     return program
 
 
-def _source(name: str, define: str) -> str:
+def _source(name: str, material: int) -> str:
     version, _, rest = (SHADERS / name).read_text(encoding="utf-8").partition("\n")
-    return f"{version}\n{define}\n{rest}"
+    defines = f"#define MATERIAL {material}\n" + ("#define CUT\n" if material in CUT else "")
+    return f"{version}\n{defines}{rest}"
+
+
+@functools.lru_cache(maxsize=256)
+def _place(program: int, name: str) -> int:
+    from OpenGL import GL as gl
+
+    return gl.glGetUniformLocation(program, name)
 
 
 def _uniform(program: int, name: str, value) -> None:
     from OpenGL import GL as gl
 
-    place = gl.glGetUniformLocation(program, name)
+    place = _place(program, name)
     if isinstance(value, int):
         gl.glUniform1i(place, value)
         return

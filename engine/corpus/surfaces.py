@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.corpus.body import GROUPS, Body, load_body, vertex_normals
+from engine.corpus.body import GROUPS, Body, Normals, load_body
 
 EARS = 2  # channel of the feature atlas
 HEAD_CENTRE = np.array([0.0, -0.055, 0.745])  # m, on the template
@@ -20,9 +20,11 @@ class Surfaces:
     skin: np.ndarray  # (F, 3)
     eyes: np.ndarray  # (F, 3)
     scalp: np.ndarray  # (F, 3) the skin that hair and hats can cover
-    cloth: np.ndarray  # (F, 3) over V: MakeHuman's tights, from neck to wrists and ankles
-    skin_of_verts: np.ndarray  # (F, 3) over V: skin and eyes, for normals
+    cloth_of_verts: np.ndarray  # (F, 3) over V: MakeHuman's tights, from neck to wrists and ankles
     scalp_of_verts: np.ndarray  # (F, 3) over V
+    skin_normals: Normals  # of skin and eyes
+    cloth_normals: Normals
+    scalp_normals: Normals
     palm: np.ndarray  # (V,) 0 back of the hand .. 1 palm
     flush: np.ndarray  # (V,) 0..1 where blood shows through
     hand_verts: dict[str, np.ndarray]  # "L", "R" -> vertices of the hand
@@ -36,12 +38,14 @@ def surfaces() -> Surfaces:
     pick = {name: body.faces[group == number] for name, number in GROUPS.items()}
     skin = pick["body"]
     scalp = _scalp(body, skin)
-    skin_of_verts = body.source[np.concatenate([skin, pick["eye"]])]
+    skin_normals = Normals(body.source[np.concatenate([skin, pick["eye"]])], len(body.template))
+    cloth, scalp_of_verts = body.source[pick["helper-tights"]], body.source[scalp]
     drawn = np.unique(body.source[skin])
     return Surfaces(
-        skin=skin, eyes=pick["eye"], scalp=scalp, cloth=body.source[pick["helper-tights"]],
-        skin_of_verts=skin_of_verts, scalp_of_verts=body.source[scalp],
-        palm=_palm(body, skin_of_verts), flush=_flush(body),
+        skin=skin, eyes=pick["eye"], scalp=scalp, cloth_of_verts=cloth, scalp_of_verts=scalp_of_verts,
+        skin_normals=skin_normals, cloth_normals=Normals(cloth, len(body.template)),
+        scalp_normals=Normals(scalp_of_verts, len(body.template)),
+        palm=_palm(body, skin_normals(body.template)), flush=_flush(body),
         hand_verts={s: drawn[body.weights[drawn][:, _hand_bones(body, s)].sum(1) > 0.5] for s in "LR"},
         face_verts=_face(body, drawn),
     )  # fmt: skip
@@ -94,8 +98,7 @@ def _palm_normal(body: Body, side: str) -> np.ndarray:
     return normal / np.linalg.norm(normal)
 
 
-def _palm(body: Body, faces: np.ndarray) -> np.ndarray:
-    normals = vertex_normals(body.template, faces)
+def _palm(body: Body, normals: np.ndarray) -> np.ndarray:
     out = np.zeros(len(body.template))
     for side in "LR":
         share = body.weights[:, _hand_bones(body, side)].sum(1)

@@ -1,13 +1,12 @@
 #version 330 core
 // Lights a person: one key light with a shadow map, a fill, a rim and a sky-and-floor ambient.
-// Materials: 0 skin, 1 cloth, 2 hair, 3 eye, 4 object, 5 spectacle frame, 6 trousers, 7 hat.
+// MATERIAL is compiled in: 0 skin, 1 cloth, 2 hair, 3 eye, 4 object, 5 spectacle frame, 6 trousers, 7 hat.
 in vec3 v_position;
 in vec3 v_normal;
 in vec3 v_rest;
 in vec2 v_uv;
 in vec3 v_paint;  // ambient occlusion; palm of skin, or metres inside the edge of cloth and hair; flush
 in vec3 v_light;
-flat in int v_material;
 out vec4 colour;
 
 uniform sampler2D features;  // lips, nails, ears, face
@@ -33,12 +32,19 @@ float noise(vec3 p) {  // value noise in 0..1
                    mix(hash(i + vec3(0, 1, 1)), hash(i + vec3(1, 1, 1)), f.x), f.y), f.z);
 }
 
-vec3 bump(vec3 n, vec3 p, float frequency, float depth) {  // n tilted by the gradient of noise
-    float e = 0.35;
-    vec3 q = p * frequency + seed;
-    float here = noise(q);
-    vec3 g = vec3(noise(q + vec3(e, 0, 0)), noise(q + vec3(0, e, 0)), noise(q + vec3(0, 0, e))) - here;
-    return normalize(n - depth * (g - dot(g, n) * n) / e);
+vec3 slope(vec3 p) {  // the gradient of noise, from the same eight corners
+    vec3 i = floor(p), f = fract(p), u = f * f * (3.0 - 2.0 * f), du = 6.0 * f * (1.0 - f);
+    float a = hash(i), b = hash(i + vec3(1, 0, 0)), c = hash(i + vec3(0, 1, 0)), d = hash(i + vec3(1, 1, 0));
+    float e = hash(i + vec3(0, 0, 1)), g = hash(i + vec3(1, 0, 1)), h = hash(i + vec3(0, 1, 1));
+    float k = hash(i + vec3(1, 1, 1));
+    return du * vec3(mix(mix(b - a, d - c, u.y), mix(g - e, k - h, u.y), u.z),
+                     mix(mix(c - a, d - b, u.x), mix(h - e, k - g, u.x), u.z),
+                     mix(mix(e - a, g - b, u.x), mix(h - c, k - d, u.x), u.y));
+}
+
+vec3 bump(vec3 n, vec3 p, float frequency, float depth) {  // n tilted by noise
+    vec3 g = slope(p * frequency + seed);
+    return normalize(n - depth * (g - dot(g, n) * n));
 }
 
 float lit() {  // share of the key light that arrives, softened over four bilinear taps
@@ -79,16 +85,16 @@ float stubble() {  // 0..1 over jaw and upper lip
 
 void main() {
 #ifdef CUT
-    if (v_paint.y + (v_material == 2 ? 0.010 * (noise(v_rest * vec3(190.0, 190.0, 40.0) + seed) - 0.5) : 0.0) < 0.0)
+    if (v_paint.y + (MATERIAL == 2 ? 0.010 * (noise(v_rest * vec3(190.0, 190.0, 40.0) + seed) - 0.5) : 0.0) < 0.0)
         discard;
 #endif
     vec3 n = normalize(v_normal), v = normalize(-v_position);
-    if (dot(n, v) < 0.0 && v_material != 0) n = -n;
+    if (dot(n, v) < 0.0 && MATERIAL != 0) n = -n;
     vec4 f = texture(features, v_uv);
-    vec3 base = colours[v_material], wrap = vec3(0.0);
+    vec3 base = colours[MATERIAL], wrap = vec3(0.0);
     float gloss = 0.0, power = 20.0, sheen = 0.0;
 
-    if (v_material == 0) {
+    if (MATERIAL == 0) {
         float mottle = noise(v_rest * 38.0 + seed) - 0.5;
         float patches = noise(v_rest * 11.0 + seed) - 0.5;
         base *= 1.0 + 0.10 * mottle + 0.10 * patches;
@@ -102,12 +108,12 @@ void main() {
         wrap = vec3(0.36, 0.18, 0.12);
         gloss = 0.28 + 0.5 * f.g + 0.25 * f.r;
         power = mix(18.0, 48.0, max(f.g, f.r));
-    } else if (v_material == 1 || v_material >= 6) {
-        base = (v_material == 1 ? cloth_colour() : base) * (0.94 + 0.12 * hash(floor(v_rest * 900.0)));
+    } else if (MATERIAL == 1 || MATERIAL >= 6) {
+        base = (MATERIAL == 1 ? cloth_colour() : base) * (0.94 + 0.12 * hash(floor(v_rest * 900.0)));
         n = bump(n, v_rest * vec3(1.0, 1.0, 0.7), 26.0, 0.34);
         wrap = vec3(0.12);
         sheen = 0.12;
-    } else if (v_material == 2) {
+    } else if (MATERIAL == 2) {
         vec3 q = v_rest * vec3(1.0, 1.0, 0.12);
         float strands = noise(q * 380.0 + seed);
         base *= 0.45 + 1.1 * strands;
@@ -115,7 +121,7 @@ void main() {
         wrap = vec3(0.15);
         gloss = 0.22;
         power = 14.0;
-    } else if (v_material == 3) {  // v_uv is the place on the eyeball, in radii of the iris
+    } else if (MATERIAL == 3) {  // v_uv is the place on the eyeball, in radii of the iris
         float r = length(v_uv);
         base = mix(iris * (0.7 + 0.6 * r), base, smoothstep(0.92, 1.04, r));
         base *= mix(0.35, 1.0, smoothstep(0.86, 0.70, r) + smoothstep(0.96, 1.12, r));
@@ -123,7 +129,7 @@ void main() {
         base *= 0.82;
         gloss = 1.1;
         power = 160.0;
-    } else if (v_material == 5) {
+    } else if (MATERIAL == 5) {
         gloss = 1.2;
         power = 90.0;
     } else {
@@ -137,7 +143,7 @@ void main() {
     vec3 diffuse = sky;
     vec3 d = clamp((dot(n, key_dir) + wrap) / (1.0 + wrap), 0.0, 1.0);
     // Light that grazes a shadow's edge bleeds red through skin.
-    vec3 soft = v_material == 0 ? mix(vec3(shadow), vec3(sqrt(shadow), shadow, shadow), 0.6) : vec3(shadow);
+    vec3 soft = MATERIAL == 0 ? mix(vec3(shadow), vec3(sqrt(shadow), shadow, shadow), 0.6) : vec3(shadow);
     diffuse += key * d * soft;
     diffuse += fill * clamp((dot(n, fill_dir) + wrap) / (1.0 + wrap), 0.0, 1.0) * ao;
     diffuse += rim * clamp((dot(n, rim_dir) + wrap) / (1.0 + wrap), 0.0, 1.0) * ao;

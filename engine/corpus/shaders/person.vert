@@ -12,7 +12,6 @@ out vec3 v_rest;
 out vec2 v_uv;
 out vec3 v_paint;
 out vec3 v_light;
-flat out int v_material;
 
 void main() {
     v_position = position;
@@ -20,7 +19,6 @@ void main() {
     v_rest = rest;
     v_uv = uv;
     v_paint = paint.xyz;
-    v_material = int(paint.w + 0.5);
     v_light = (light_from_camera * vec4(position, 1.0)).xyz * 0.5 + 0.5;
     gl_Position = clip_from_camera * vec4(position, 1.0);
 }
