@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.evaluate.metrics_hand import box_side_px, keypoint_error_px
-from engine.hand import anatomy, pose_hand
 from engine.reconstruct.kinematics import FRAME
 from engine.types import UserError
 
 if TYPE_CHECKING:
-    from engine.reconstruct.trials import Trial
+    from engine.reconstruct.observations import Observation
 
 FILE = Path(__file__).with_name("calibration.json")
-WELL_FOUND_PERCENT = 8.0  # mean 2D error, of the hand's box: above it MediaPipe saw another pose
+MIN_HANDS = 10
 _CAUCHY = 0.02  # of the box: residuals beyond it count less and less
 _ROUNDS = 20
 _OFFSET_SD_M = 0.05  # keeps an offset finite where every view is alike
@@ -45,61 +43,54 @@ def load_calibration() -> Calibration:
     return Calibration(np.array(data["offsets_mm"]) / 1000, np.array(data["image_sd"]))
 
 
-def save_calibration(calibration: Calibration, trials: int) -> None:
+def save_calibration(calibration: Calibration, hands: int) -> None:
     data = {
-        "trials": trials,
+        "hands": hands,
         "offsets_mm": np.round(calibration.offsets_m * 1000, 1).tolist(),
         "image_sd": np.round(calibration.image_sd, 3).tolist(),
     }
     FILE.write_text(json.dumps(data) + "\n", encoding="utf-8")
 
 
-def calibrate(trials: Iterable[Trial]) -> Calibration:
+def calibrate(observations: Iterable[Observation]) -> Calibration:
     """Offsets that explain the landmarks of well found hands: robust least squares in the pictures."""
-    slopes, errors = [], []
-    for trial in trials:
-        row = _observe(trial)
-        if row is not None:
-            slopes.append(row[0])
-            errors.append(row[1])
-    if len(errors) < 10:
-        raise UserError("A calibration needs at least 10 well found hands; use more trials.", code="too_few")
-    by_offset, error = np.stack(slopes), np.stack(errors)  # (N, 21, 2, 3) per m, (N, 21, 2), in boxes
+    from engine.reconstruct.observations import WELL_FOUND_PERCENT
+
+    rows = [
+        _slopes_and_errors(o)
+        for o in observations
+        if o.detection.side == o.hand.side and o.error_percent() < WELL_FOUND_PERCENT
+    ]
+    if len(rows) < MIN_HANDS:
+        raise UserError(
+            f"A calibration needs at least {MIN_HANDS} well found hands; observe more.", code="too_few"
+        )
+    by_offset, error = (np.stack(column) for column in zip(*rows, strict=True))
     prior = np.eye(3) * (_CAUCHY / _OFFSET_SD_M) ** 2
     offsets = np.zeros((21, 3))
     for _ in range(_ROUNDS):
         left = error - np.einsum("nkab,kb->nka", by_offset, offsets)
         weight = 1 / (1 + (left / _CAUCHY) ** 2)
         normal = np.einsum("nka,nkab,nkac->kbc", weight, by_offset, by_offset) + prior
-        offsets = np.linalg.solve(normal, np.einsum("nka,nkab,nka->kb", weight, by_offset, error)[..., None])
-        offsets = offsets[..., 0]
+        moment = np.einsum("nka,nkab,nka->kb", weight, by_offset, error)
+        offsets = np.linalg.solve(normal, moment[..., None])[..., 0]
     left = error - np.einsum("nkab,kb->nka", by_offset, offsets)
     return Calibration(offsets, np.sqrt((left**2).mean(axis=(0, 2))))
 
 
-def _observe(trial: Trial) -> tuple[np.ndarray, np.ndarray] | None:
-    """(21, 2, 3) how a keypoint's offset moves it in the picture and (21, 2) where it was found, in boxes.
+def _slopes_and_errors(observation: Observation) -> tuple[np.ndarray, np.ndarray]:
+    """(21, 2, 3) per m: how a keypoint's offset moves it in the picture; (21, 2) its error; in hand boxes."""
+    from engine.evaluate.metrics_hand import box_side_px
+    from engine.hand import pose_hand
 
-    None when the hand was not found well.
-    """
-    from engine.reconstruct.landmarks import detect
-    from engine.render import keypoints_px
-
-    found = [d for d in detect(trial.image) if d.side == trial.hand.side]
-    if not found:
-        return None
-    points_px, hand = found[0].points_px, trial.hand
-    if hand.side == "left":  # as a right hand in a mirror; the camera's middle is the picture's
-        points_px, hand = points_px * (-1, 1) + (trial.camera.width_px, 0), anatomy.mirror(hand)
+    hand, seen = observation.as_right()
     posed = pose_hand(hand)
-    true_px = keypoints_px(posed, trial.camera)
+    z = posed.joints[:, 2:]
+    rays = posed.joints[:, :2] / z
+    true_px = rays @ seen.K[:2, :2].T + seen.K[:2, 2]
+    by_point = (
+        np.concatenate([np.broadcast_to(np.eye(2), (21, 2, 2)), -rays[..., None]], axis=2) / z[..., None]
+    )
+    slopes = seen.K[:2, :2] @ by_point @ posed.T_world_joint[FRAME, :3, :3]
     box_px = box_side_px(true_px)
-    if keypoint_error_px(points_px, true_px) * 100 > WELL_FOUND_PERCENT * box_px:
-        return None
-    z = posed.joints[:, 2]
-    by_point = np.zeros((21, 2, 3))
-    by_point[:, [0, 1], [0, 1]] = 1 / z[:, None]
-    by_point[:, :, 2] = -posed.joints[:, :2] / z[:, None] ** 2
-    focal_px = np.diag(trial.camera.K)[:2, None]
-    slopes = focal_px * by_point @ posed.T_world_joint[FRAME, :3, :3]
-    return slopes / box_px, (points_px - true_px) / box_px
+    return slopes / box_px, (seen.points_px - true_px) / box_px

@@ -10,9 +10,9 @@ import numpy as np
 
 from engine.evaluate.metrics_hand import FreihandScores, freihand_scores
 from engine.hand import pose_hand
-from engine.reconstruct.calibration import WELL_FOUND_PERCENT
 from engine.reconstruct.errors import HandErrors, errors
 from engine.reconstruct.landmarks import Detection, detect
+from engine.reconstruct.observations import WELL_FOUND_PERCENT
 from engine.reconstruct.read import best_of_side, fit_detection
 from engine.reconstruct.trials import Trial
 from engine.types import Reconstruction, UserError

@@ -15,8 +15,8 @@ from engine.hand.joints import OPENPOSE_FROM_MANO, PARENTS, TIP_VERTS
 from engine.hand.model import HandModel
 
 _ORDER = np.array(OPENPOSE_FROM_MANO)
-_FINGER_ENDS = np.array([15, 3, 6, 12, 9])  # last joints, thumb to pinky
-FRAME = np.concatenate([np.arange(16), _FINGER_ENDS])[_ORDER]  # (21,) the MANO joint a keypoint is fixed to
+FINGER_ENDS = np.array([15, 3, 6, 12, 9])  # last joints, thumb to pinky
+FRAME = np.concatenate([np.arange(16), FINGER_ENDS])[_ORDER]  # (21,) the MANO joint a keypoint is fixed to
 
 
 def _moves() -> np.ndarray:
@@ -84,11 +84,9 @@ class Skeleton:
             arm_dirs = self.joint_dirs[level] - self.joint_dirs[parents]
             origin_dirs[level] = above @ arm_dirs + origin_dirs[parents]
 
-        tip_arms = self.tips + self.tip_dirs @ betas - joints[_FINGER_ENDS]
-        tips = np.einsum("jab,jb->ja", R[_FINGER_ENDS], tip_arms) + origin[_FINGER_ENDS]
-        tip_dirs = (
-            R[_FINGER_ENDS] @ (self.tip_dirs - self.joint_dirs[_FINGER_ENDS]) + origin_dirs[_FINGER_ENDS]
-        )
+        tip_arms = self.tips + self.tip_dirs @ betas - joints[FINGER_ENDS]
+        tips = np.einsum("jab,jb->ja", R[FINGER_ENDS], tip_arms) + origin[FINGER_ENDS]
+        tip_dirs = R[FINGER_ENDS] @ (self.tip_dirs - self.joint_dirs[FINGER_ENDS]) + origin_dirs[FINGER_ENDS]
         points = np.concatenate([origin, tips])[_ORDER]
         points = points + np.einsum("kab,kb->ka", R[FRAME], offsets)
 

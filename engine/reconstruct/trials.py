@@ -13,7 +13,7 @@ from engine.types import Camera, HandPose
 
 SIZES = ((256, 256), (384, 512), (480, 320))  # (height_px, width_px), in turn
 _SKIN = np.array([(241, 205, 177), (225, 172, 140), (198, 134, 96), (141, 85, 56), (90, 56, 40)])  # RGB
-_UPRIGHT = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # fingers up, palm to the camera
+UPRIGHT = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # fingers up, palm to the camera
 _HAND_M = 0.19  # wrist to middle fingertip, about
 
 
@@ -54,7 +54,7 @@ def random_view(rng: np.random.Generator, size: tuple[int, int]) -> tuple[HandPo
     turn = rotation.exp(np.diag((rng.normal(0, 0.4), rng.uniform(-np.pi, np.pi), rng.normal(0, 0.5))))
     pitch, yaw, roll = turn
     facts = {
-        "global_orient": rotation.log(roll @ pitch @ yaw @ _UPRIGHT),
+        "global_orient": rotation.log(roll @ pitch @ yaw @ UPRIGHT),
         "hand_pose": anatomy.random_pose(rng),
         "betas": rng.normal(0, 0.7, 10),
     }

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from engine.reconstruct import fit
 from engine.reconstruct.calibration import load_calibration
 from engine.reconstruct.fit import fit_hand
 from engine.reconstruct.kinematics import skeleton
+from engine.reconstruct.lifter import load_lifter
 from engine.reconstruct.trials import random_view
 from engine.render import project
 from engine.types import Camera
@@ -72,19 +74,49 @@ def test_the_true_side_costs_less():
 
 def test_the_residuals_jacobian_equals_finite_differences():
     points_px, world_m, hand, camera = ideal_landmarks(3)
-    if hand.side == "left":
-        points_px, world_m = points_px * (-1, 1) + (camera.width_px, 0), world_m * (-1, 1, 1)
-    bones = skeleton(model_of("right"))
-    seen = fit._landmarks(points_px, world_m, np.array(camera.K))
-    at = fit._start(bones, seen).stepped(np.full(62, 0.02))
-    _, jacobian = fit._residuals(bones, seen, at)
-    inside = np.r_[
-        ((at.angles > anatomy.LIMITS[..., 0]) & (at.angles < anatomy.LIMITS[..., 1])).ravel(), [True] * 17
-    ]
-    for i in np.flatnonzero(inside):
-        step = np.eye(62)[i] * 1e-6
-        ahead, behind = (fit._residuals(bones, seen, at.stepped(s))[0] for s in (step, -step))
+    seen = fit.seen_as_right(points_px, world_m, camera, hand.side)
+    problem = a_problem(seen)
+    at = problem.start().stepped(np.r_[np.full(45, 0.02), 0, 0, 0, np.full(13, 0.02)])
+    _, jacobian = problem.residuals(at)
+    inside = (at.angles > anatomy.LIMITS[..., 0] + 1e-3) & (at.angles < anatomy.LIMITS[..., 1] - 1e-3)
+    for i in np.flatnonzero(np.r_[inside.ravel(), [True] * 16]):
+        step = np.eye(61)[i] * 1e-6
+        ahead, behind = (problem.residuals(at.stepped(s))[0] for s in (step, -step))
         np.testing.assert_allclose(jacobian[:, i], (ahead - behind) / 2e-6, atol=2e-4, rtol=1e-4)
+
+
+def test_the_fit_ends_where_no_step_helps():
+    points_px, world_m, hand, camera = ideal_landmarks(2)
+    problem = a_problem(fit.seen_as_right(points_px, world_m, camera, hand.side))
+    found, cost = fit.minimise(problem)
+    start, _ = problem.residuals(problem.start())
+    assert cost < start @ start / 2
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        near, _ = problem.residuals(found.stepped(rng.normal(0, 0.03, 61)))
+        assert near @ near / 2 > cost
+
+
+def test_an_angle_beyond_its_limit_stays_at_it():
+    points_px, world_m, hand, camera = ideal_landmarks(2)
+    problem = a_problem(fit.seen_as_right(points_px, world_m, camera, hand.side))
+    angles = problem.belief.angles.copy()
+    angles[0, 0], angles[4, 0] = 3.0, -3.0  # believed far beyond what a hand can do
+    eager = replace(problem, belief=replace(problem.belief, angles=angles))
+    found, _ = fit.minimise(eager)
+    assert found.angles[0, 0] == anatomy.LIMITS[0, 0, 1]
+    assert found.angles[4, 0] == anatomy.LIMITS[4, 0, 0]
+
+
+def a_problem(seen: fit.Landmarks) -> fit.Problem:
+    features, to_camera = seen.features()
+    belief = load_lifter()(features)
+    return fit.Problem(
+        seen=seen,
+        belief=replace(belief, orient=to_camera @ belief.orient),
+        skeleton=skeleton(model_of("right")),
+        calibration=load_calibration(),
+    )
 
 
 @pytest.mark.parametrize("points", [np.zeros((21, 2)), np.full((21, 2), 1e6), np.eye(21)[:, :2] * 300])
