@@ -1,0 +1,78 @@
+"""`python -m engine.train STAGE… [--recipe cpu|full|toy|FILE]`: trains, resumes, and ships the embedded weights.
+
+Stages in order: autoencoder, latents, base, controlnet, sesahand, hand1000, sd_ft, ship; `all` is all of them. A stage
+that is done is only loaded; one that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+from engine.train.recipe import Recipe, load_recipe
+from engine.types import UserError
+
+STAGES = ("autoencoder", "latents", "base", "controlnet", "sesahand", "hand1000", "sd_ft", "ship")
+
+
+def parse(argv: list[str] | None) -> tuple[list[str], Recipe, Path]:
+    parser = argparse.ArgumentParser(prog="engine.train", description=__doc__.splitlines()[0])
+    parser.add_argument("stages", nargs="+", choices=(*STAGES, "all"))
+    parser.add_argument("--recipe", default="cpu", help="cpu, full, toy or a .toml file")
+    parser.add_argument("--data", help="corpus folder instead of the recipe's")
+    parser.add_argument("--out", help="runs folder instead of the recipe's")
+    parser.add_argument("--assets", default="assets", help="where `ship` writes weights/embedded")
+    parser.add_argument("--limit", type=int, help="pictures to use at most")
+    args = parser.parse_args(argv)
+    recipe = load_recipe(args.recipe)
+    changes = {k: v for k, v in (("data", args.data), ("out", args.out), ("limit", args.limit)) if v}
+    stages = list(STAGES) if "all" in args.stages else args.stages
+    return stages, dataclasses.replace(recipe, **changes), Path(args.assets)
+
+
+def main(argv: list[str] | None = None) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        run(*parse(argv))
+    except UserError as error:
+        sys.exit(str(error))
+
+
+def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
+    """Everything up to the last stage that was asked for; what is done is loaded, not trained again."""
+    from engine.manifest import Manifest
+    from engine.train import autoencoder, base, control, hand1000, ship
+    from engine.train.data import TextBank, open_pictures
+    from engine.train.diffusion import World, build_scheduler
+    from engine.weights import Weights
+
+    last = max(STAGES.index(stage) for stage in stages)
+    out = Path(recipe.out)
+    pictures = open_pictures(recipe.data, size=recipe.size, limit=recipe.limit, mirror=recipe.mirror)
+    vae = autoencoder.train(recipe, pictures)
+    if last == 0:
+        return
+    latents = autoencoder.encode_all(vae, pictures, out / "autoencoder")
+    if last == 1:
+        return
+    texts = TextBank(Weights(Manifest(), "embedded").component("text"))
+    world = World.of(pictures, latents, texts, build_scheduler(recipe), str(vae.device))
+    unet, branch = base.train(recipe, world)
+    made = ship.Made(vae=vae, unet=unet, scheduler=world.scheduler)
+    if last >= STAGES.index("controlnet"):
+        made.controlnet = control.train("controlnet", recipe, world, unet, branch)
+    if last >= STAGES.index("sesahand"):
+        made.sesahand = control.train("sesahand", recipe, world, unet, made.controlnet)
+    if last >= STAGES.index("hand1000"):
+        made.hand1000 = hand1000.train(recipe, world, unet)
+    if last >= STAGES.index("sd_ft"):
+        made.sd_ft = hand1000.train(recipe, world, unet, "sd_ft")
+    if "ship" in stages:
+        ship.ship(made, recipe, assets)
+
+
+if __name__ == "__main__":
+    main()

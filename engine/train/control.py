@@ -1,0 +1,64 @@
+"""Stages 3 and 4: the control branch on a frozen base. `controlnet` as published; `sesahand` adds its two modules.
+
+SesaHand trains and samples with both: hierarchical structural fusion inside the branch, and the bias on hand
+tokens in the frozen decoder's cross-attention, with four-part prompts (papers/sesahand.md 5 to 7).
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.train.captions import BaseCaptions, SemanticCaptions
+from engine.train.diffusion import World, denoising_loss, dropped
+from engine.train.loop import Stage, fit
+from engine.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+
+def train(
+    name: str, recipe: Recipe, world: World, unet: UNet2DConditionModel, start: ControlNetModel
+) -> ControlNetModel:
+    """name: "controlnet" or "sesahand". `start` is copied, not changed."""
+    from engine.attention import BoostHand, attend
+    from engine.structure import StructuralFusion, fuse
+
+    settings = recipe.stage(name)
+    branch = copy.deepcopy(start).requires_grad_(True).train()
+    sesahand = name == "sesahand"
+    captions = (SemanticCaptions if sesahand else BaseCaptions)(world.rows)
+    drop = float(settings.options.get("drop_text", 0.1))
+    hand_weight = float(settings.options.get("hand_weight", 1.0))
+    boost = BoostHand(alpha=float(settings.options.get("alpha", 2.0)))
+    size = world.latents.shape[2:]
+
+    def loss(step, rng, generator):
+        index = rng.integers(0, len(world), settings.batch)
+        noisy, t, target = world.noised(world.clean(index), generator)
+        prompts = dropped(captions(index, rng), rng, drop)
+        text = world.text(prompts)
+        with ExitStack() as stack:
+            if sesahand:
+                stack.enter_context(fuse(branch, StructuralFusion(), size))
+                stack.enter_context(
+                    attend(unet, [boost.control(world.texts.hand_tokens(prompts).to(world.device))])
+                )
+            down, mid = branch(
+                noisy, t, encoder_hidden_states=text, controlnet_cond=world.hints(index), return_dict=False
+            )
+            pred = unet(
+                noisy, t, text, down_block_additional_residuals=list(down), mid_block_additional_residual=mid
+            ).sample
+        return denoising_loss(pred, target, world.hand_weights(index, hand_weight))
+
+    fit(
+        Stage(name=name, modules={"controlnet": branch}, loss=loss),
+        settings,
+        Path(recipe.out) / name,
+        seed=recipe.seed + 7,
+    )
+    return branch.requires_grad_(False).eval()

@@ -1,0 +1,144 @@
+"""What every diffusion stage shares: models by recipe, batches by index, the denoising loss."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.train.data import Pictures, TextBank
+from engine.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
+    from torch import Tensor
+
+
+def build_unet(recipe: Recipe) -> UNet2DConditionModel:
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    torch.manual_seed(recipe.seed + 1)
+    down = 2 ** (len(recipe.vae["block_out_channels"]) - 1)
+    channels = recipe.vae["latent_channels"]
+    return UNet2DConditionModel(
+        sample_size=recipe.size // down, in_channels=channels, out_channels=channels, **recipe.unet
+    )
+
+
+def build_controlnet(unet: UNet2DConditionModel, recipe: Recipe) -> ControlNetModel:
+    """A copy of the encoder, zero output convolutions, a hint encoder that ends at the latents' size."""
+    from diffusers import ControlNetModel
+
+    return ControlNetModel.from_unet(
+        unet, conditioning_channels=3, conditioning_embedding_out_channels=recipe.hint_channels
+    )
+
+
+def build_scheduler(recipe: Recipe) -> DDIMScheduler:
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(**recipe.scheduler)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class World:
+    """A corpus ready for diffusion. On a GPU latents and mesh images lie there, where they are needed."""
+
+    rows: list[dict]  # captions, semantics, attributes
+    images: np.ndarray  # (N, H, W, 3) uint8
+    latents: Tensor  # (N, C, h, w) float16
+    meshes: Tensor  # (N, H, W) uint8
+    texts: TextBank
+    scheduler: DDIMScheduler
+
+    @classmethod
+    def of(cls, pictures: Pictures, latents: np.ndarray, texts: TextBank, scheduler, device: str) -> World:
+        import torch
+
+        def tensor(array: np.ndarray) -> Tensor:
+            if device == "cpu":
+                with warnings.catch_warnings():  # the map is read-only, and nothing writes to it
+                    warnings.simplefilter("ignore", UserWarning)
+                    return torch.from_numpy(array)
+            return torch.from_numpy(np.array(array)).to(device)
+
+        return cls(
+            rows=pictures.rows,
+            images=pictures.images,
+            latents=tensor(latents),
+            meshes=tensor(pictures.meshes),
+            texts=texts,
+            scheduler=scheduler,
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def device(self) -> str:
+        return str(self.latents.device)
+
+    def hints(self, index: np.ndarray) -> Tensor:
+        """(B, 3, H, W) in [0, 1]: the mesh image, grey in three channels."""
+        grey = self.meshes[self._at(index)].float() / 255
+        return grey[:, None].expand(-1, 3, -1, -1)
+
+    def hand_weights(self, index: np.ndarray, factor: float) -> Tensor | None:
+        """(B, 1, h, w), mean 1: latent cells that hold some of the hand count `factor` times as much."""
+        import torch.nn.functional as F
+
+        if factor == 1:
+            return None
+        cover = F.adaptive_avg_pool2d(self.hints(index)[:, :1], self.latents.shape[2:])
+        weight = 1 + (factor - 1) * (cover > 0.02).float()
+        return weight / weight.mean((1, 2, 3), keepdim=True)
+
+    def clean(self, index: np.ndarray) -> Tensor:
+        """(B, C, h, w) float32."""
+        return self.latents[self._at(index)].float()
+
+    def _at(self, index: np.ndarray) -> Tensor:
+        import torch
+
+        return torch.from_numpy(np.asarray(index, dtype=np.int64)).to(self.latents.device)
+
+    def noised(self, x0: Tensor, generator) -> tuple[Tensor, Tensor, Tensor]:
+        """x0 (B, C, h, w) -> noisy latents, timesteps (B,), target; every timestep equally likely."""
+        import torch
+
+        noise = torch.randn(x0.shape, generator=generator).to(x0)
+        t = torch.randint(0, self.scheduler.config.num_train_timesteps, (len(x0),), generator=generator).to(
+            x0.device
+        )
+        noisy = self.scheduler.add_noise(x0, noise, t)
+        if self.scheduler.config.prediction_type == "v_prediction":
+            return noisy, t, self.scheduler.get_velocity(x0, noise, t)
+        return noisy, t, noise
+
+    def text(self, texts: list[str]) -> Tensor:
+        """States (B, length, width)."""
+        return self.texts(texts).to(self.device)
+
+
+def dropped(texts: list[str], rng: np.random.Generator, share: float) -> list[str]:
+    """A share of the prompts becomes the empty one: what guidance needs."""
+    return ["" if rng.random() < share else text for text in texts]
+
+
+def denoising_loss(pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """E w || target - pred ||^2, every noise level weighing the same; weight (B, 1, h, w) of mean 1, or none."""
+    error = (pred.float() - target.float()) ** 2
+    return (error if weight is None else error * weight).mean()
+
+
+def prefix_residuals(down: list[Tensor], mid: Tensor, batch: int) -> tuple[list[Tensor], Tensor]:
+    """Residuals of the first rows of a batch, with zeros for the rest: one UNet pass for both kinds."""
+    import torch
+
+    def grow(x: Tensor) -> Tensor:
+        return x if len(x) == batch else torch.cat([x, x.new_zeros(batch - len(x), *x.shape[1:])])
+
+    return [grow(x) for x in down], grow(mid)

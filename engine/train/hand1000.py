@@ -1,0 +1,198 @@
+"""Hand1000's three stages on the embedded world, and its control runs.
+
+Stage I  mean MediaPipe feature of a gesture's pictures.
+Stage II the double-fused embedding is optimised by the denoising loss, UNet frozen, and thrown away afterwards.
+Stage III the UNet learns with that embedding frozen.
+
+As published, II and III are interleaved: here batch by batch, there picture by picture (papers/hand1000.md 4.2).
+Switches, all in the recipe: share (lambda; 1 = no fusion, which is fine-tuned SD), embedding_steps, unet_steps,
+zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, per_gesture.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.train.captions import GestureCaptions
+from engine.train.diffusion import World, denoising_loss
+from engine.train.loop import Stage, fit
+from engine.train.recipe import Recipe
+from engine.types import UserError
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
+    from torch import Tensor
+
+    from engine.text import GestureSet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tuned:
+    unet: UNet2DConditionModel
+    features: dict[str, np.ndarray]  # gesture -> (63,)
+    phrases: dict[str, str]
+    fc_seed: int
+    share: float
+    feature_kind: str
+
+    def gestures(self) -> GestureSet:
+        """What inference needs beside the UNet."""
+        import torch
+
+        from engine.text import GestureSet
+
+        return GestureSet(
+            phrases=self.phrases,
+            features={g: torch.from_numpy(v).float() for g, v in self.features.items()},
+            fc_seed=self.fc_seed,
+            feature=self.feature_kind,
+            share=self.share,
+        )
+
+
+def mean_features(world: World, gestures: list[str], kind: str, count: int = 200) -> dict[str, np.ndarray]:
+    """Stage I over up to `count` pictures of each gesture; pictures without a detected hand are left out."""
+    from engine.fusion import mean_feature
+    from engine.reconstruct import detect
+
+    height, width = world.images.shape[1:3]
+    out = {}
+    for gesture in gestures:
+        rows = [i for i, row in enumerate(world.rows) if row["attributes"]["gesture"] == gesture]
+        found = []
+        for i in rows[:count]:
+            for hand in detect(np.asarray(world.images[i]), max_hands=1)[:1]:
+                # z runs in about the scale of x: metres over the hand's size in metres, times its size in the frame
+                points = hand.points_px / (width, height)
+                scale = np.ptp(points[:, 0]) / max(np.ptp(hand.world_m[:, 0]), 1e-6)
+                z = (hand.world_m[:, 2] - hand.world_m[0, 2]) * scale
+                found.append((np.column_stack([points, z]), hand.side))
+        if not found:
+            raise UserError(f"No hand was found in the pictures of '{gesture}', so it has no mean feature.")
+        log.info("stage I: %s, a hand in %d of %d pictures", gesture, len(found), len(rows[:count]))
+        out[gesture] = mean_feature(found, kind)
+    return out
+
+
+def saved_features(folder: Path, world: World, gestures: list[str], kind: str) -> dict[str, np.ndarray]:
+    """Stage I once: kept in features.npz, which may also come from a machine that has MediaPipe."""
+    path = folder / "features.npz"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **mean_features(world, gestures, kind))
+    with np.load(path) as saved:
+        return {gesture: saved[gesture] for gesture in gestures}
+
+
+def fused_states(
+    world: World,
+    rows: list[int],
+    texts: list[str],
+    gestures: list[str],
+    features: dict[str, np.ndarray],
+    *,
+    fc_seed: int,
+    zero: bool,
+) -> dict[tuple[str, str], Tensor]:
+    """e_f of every (caption, gesture) that occurs, all through one generation of the layer's rows."""
+    import torch
+
+    from engine.fusion import FusionFC
+
+    pairs = sorted(set(zip(texts, gestures, strict=True)))
+    states = world.texts([text for text, _ in pairs])
+    vectors = torch.from_numpy(np.stack([features[g] * (0.0 if zero else 1.0) for _, g in pairs])).float()
+    fusion = FusionFC(tokens=states.shape[1], width=states.shape[2], seed=fc_seed)
+    fused = fusion(states, vectors)
+    return {pair: state.half() for pair, state in zip(pairs, fused, strict=True)}
+
+
+def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = "hand1000") -> Tuned:
+    """name: the stage of the recipe: "hand1000", "sd_ft", or one of the control runs."""
+    import torch
+
+    settings = recipe.stage(name)
+    options = settings.options
+    gestures = list(options["gestures"])
+    share = float(options.get("share", 0.7))
+    kind = str(options.get("feature", "literal"))
+    fc_seed = int(options.get("fc_seed", 1000))
+    inner, outer = int(options["embedding_steps"]), int(options["unet_steps"])
+    embedding_lr = float(options.get("embedding_lr", 1e-3))
+
+    captions = GestureCaptions(world.rows)
+    rows = [i for i, row in enumerate(world.rows) if row["attributes"]["gesture"] in gestures]
+    if not rows:
+        raise UserError(f"The corpus has no pictures of {gestures}.")
+    of = {i: world.rows[i]["attributes"]["gesture"] for i in rows}
+    texts = {i: captions.text(i) for i in rows}
+    folder = Path(recipe.out) / name
+    features = saved_features(folder, world, gestures, kind) if share < 1 else {}
+    fused = (
+        fused_states(
+            world, rows, [texts[i] for i in rows], [of[i] for i in rows], features,
+            fc_seed=fc_seed, zero=bool(options.get("zero_gesture", False)),
+        )
+        if share < 1
+        else {}
+    )  # fmt: skip
+    rows_array = np.array(rows)
+    unet = copy.deepcopy(base).requires_grad_(True).train()
+    params = list(unet.parameters())
+    stage = Stage(name=name, modules={"unet": unet}, loss=lambda *a: loss(*a), own_backward=True)
+
+    def loss(step: int, rng: np.random.Generator, generator) -> dict[str, Tensor]:
+        index = rng.choice(rows_array, settings.batch)
+        if options.get(
+            "reseed_per_batch", False
+        ):  # the published code's torch.manual_seed(0) before each picture
+            generator.manual_seed(0)
+        x0 = world.clean(index)
+        embedding = world.text([texts[i] for i in index])
+        if share < 1:
+            learned = torch.stack([fused[texts[i], of[i]] for i in index]).float().to(world.device)
+            embedding = share * embedding + (1 - share) * learned
+        embedding = embedding.detach().clone().requires_grad_(True)
+
+        unet.requires_grad_(False)
+        adam = torch.optim.Adam([embedding], lr=embedding_lr)
+        for _ in range(inner):  # stage II
+            noisy, t, target = world.noised(x0, generator)
+            value = denoising_loss(unet(noisy, t, embedding).sample, target)
+            (embedding.grad,) = torch.autograd.grad(value, embedding)
+            adam.step()
+        unet.requires_grad_(True)
+        embedding = embedding.detach()
+
+        optimizer = stage.extra["optimizer"]
+        if options.get("fresh_adam", False):
+            optimizer.state.clear()
+        total = 0.0
+        for _ in range(outer):  # stage III
+            noisy, t, target = world.noised(x0, generator)
+            value = denoising_loss(unet(noisy, t, embedding).sample, target)
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(params, settings.clip)
+            optimizer.step()
+            total += value.detach()
+        return {"loss": total / outer}
+
+    fit(stage, settings, folder, seed=recipe.seed + 11)
+    unet.requires_grad_(False).eval()
+    return Tuned(
+        unet=unet,
+        features=features,
+        phrases={g: captions.phrase[g] for g in gestures},
+        fc_seed=fc_seed,
+        share=share,
+        feature_kind=kind,
+    )

@@ -1,0 +1,74 @@
+"""A training recipe: one TOML file, read into frozen settings."""
+
+from __future__ import annotations
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from engine.types import UserError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """How long and how fast a stage learns. The clock counts training only, over all resumed runs."""
+
+    minutes: float = 10.0  # stop after this much training time …
+    steps: int = 1_000_000_000  # … or after this many steps, whichever comes first
+    batch: int = 32
+    lr: float = 3e-4
+    warmup: int = 100  # steps
+    final_lr: float = 0.1  # cosine decay ends at this share of lr
+    weight_decay: float = 0.01
+    ema: float = 0.999
+    clip: float = 1.0  # gradient norm
+    precision: str = "no"  # accelerate's: no | bf16 | fp16
+    channels_last: bool = True
+    compile: bool = False
+    save_every_s: float = 120.0
+    sample_every_s: float = 600.0
+    options: dict[str, Any] = field(default_factory=dict)  # the stage's own switches
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    name: str
+    data: str  # folder of corpus shards
+    out: str  # folder of runs
+    limit: int = 1_000_000  # pictures to use at most
+    seed: int = 0
+    size: int = 256  # px
+    mirror: bool = False  # also every picture's mirror image
+    vae: dict[str, Any] = field(default_factory=dict)  # AutoencoderKL arguments
+    unet: dict[str, Any] = field(default_factory=dict)  # UNet2DConditionModel arguments
+    hint_channels: tuple[int, ...] = (8, 16, 32, 96, 128)  # ControlNet's conditioning_embedding_out_channels
+    scheduler: dict[str, Any] = field(default_factory=dict)  # DDIMScheduler arguments
+    stages: dict[str, StageSettings] = field(default_factory=dict)
+
+    def stage(self, name: str) -> StageSettings:
+        if name not in self.stages:
+            raise UserError(f"The recipe {self.name!r} has no stage {name!r}; it has {sorted(self.stages)}.")
+        return self.stages[name]
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A shipped recipe by name ("cpu", "full", "toy") or any TOML file by path."""
+    path = Path(name) if str(name).endswith(".toml") else RECIPES / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+        raise UserError(f"No recipe {name!r}: give a .toml file or one of {known}.")
+    data = tomllib.loads(path.read_text())
+    known = {f.name for f in fields(StageSettings)} - {"options"}
+    stages = {}
+    for stage, values in data.pop("stages", {}).items():
+        settings = {k: v for k, v in values.items() if k in known}
+        options = {k: v for k, v in values.items() if k not in known}
+        stages[stage] = StageSettings(**settings, options=options)
+    data["hint_channels"] = tuple(data.get("hint_channels", Recipe.hint_channels))
+    return Recipe(name=path.stem, stages=stages, **data)

@@ -1,0 +1,85 @@
+"""Last step: what was trained becomes assets/weights/embedded, in diffusers' layout, half precision, safetensors.
+
+The control branch of SesaHand and the UNet of Hand1000 are stored as low-rank differences from what they
+started from; how much of the difference that keeps is printed and written to weights.json.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+
+    from engine.train.hand1000 import Tuned
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, eq=False)
+class Made:
+    """What the stages made so far."""
+
+    vae: AutoencoderKL
+    unet: UNet2DConditionModel
+    scheduler: DDIMScheduler
+    controlnet: ControlNetModel | None = None
+    sesahand: ControlNetModel | None = None
+    hand1000: Tuned | None = None
+    sd_ft: Tuned | None = None
+
+
+def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[str, Any]:
+    """Writes the entries; returns and stores a report of sizes, hashes and kept shares."""
+    import torch
+
+    from engine.manifest import DIFFERENCE, sha256
+    from engine.weights import save_difference, save_gestures
+
+    root = assets / "weights" / "embedded"
+    report: dict[str, Any] = {"recipe": recipe.name, "stages": _stages(recipe), "kept": {}, "files": {}}
+
+    def whole(name: str, model) -> None:
+        copy = type(model).from_config(model.config)
+        copy.load_state_dict(model.state_dict())
+        copy.to(torch.float16).save_pretrained(root / name)
+
+    def difference(name: str, tuned, base) -> None:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        kept = save_difference(root / name / DIFFERENCE, tuned.state_dict(), base.state_dict(), rank=rank)
+        report["kept"][name] = round(kept, 4)
+
+    whole("vae", made.vae)
+    whole("unet", made.unet)
+    made.scheduler.save_pretrained(root / "scheduler")
+    if made.controlnet is not None:
+        whole("controlnet", made.controlnet)
+    if made.sesahand is not None:
+        difference("sesahand", made.sesahand, made.controlnet)
+    if made.hand1000 is not None:
+        difference("hand1000", made.hand1000.unet, made.unet)
+        save_gestures(root / "hand1000", made.hand1000.gestures())
+    if made.sd_ft is not None:
+        difference("sd_ft", made.sd_ft.unet, made.unet)
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path.name != "weights.json":
+            report["files"][str(path.relative_to(root))] = {
+                "bytes": path.stat().st_size,
+                "sha256": sha256(path),
+            }
+    (root / "weights.json").write_text(json.dumps(report, indent=2) + "\n")
+    total = sum(f["bytes"] for f in report["files"].values())
+    log.info("shipped %.1f MB to %s; of the differences kept: %s", total / 1e6, root, report["kept"])
+    return report
+
+
+def _stages(recipe: Recipe) -> dict[str, Any]:
+    """What each stage's done.json says: steps, seconds, last loss."""
+    done = {p.parent.name: json.loads(p.read_text()) for p in Path(recipe.out).glob("*/done.json")}
+    return {name: done[name] for name in recipe.stages if name in done}
