@@ -61,7 +61,7 @@ def choose_hand(
     kind = rng.random()
     if gesture is not None or kind < SHARE_NAMED:
         chosen = named[gesture or str(rng.choice(sorted(named)))]
-        hand = on_side(chosen.hand, side)
+        hand = on_side(chosen.portrait, side)
         return HandChoice(
             side=side, hand_pose=_jittered(hand, rng), orient=hand.global_orient, gesture=chosen.name,
             phrase=chosen.phrase,
@@ -108,7 +108,7 @@ def _holding(side: Side, rng: np.random.Generator) -> HandChoice:
     thing = str(rng.choice(list(HELD)))
     preset, colours = HELD[thing]
     colour = str(rng.choice(colours))
-    hand = _around_phone(side) if preset is None else on_side(load_gestures()[preset].hand, side)
+    hand = _around_phone(side) if preset is None else on_side(load_gestures()[preset].portrait, side)
     orient = _upright(side) if thing == "cup" else hand.global_orient
     return HandChoice(
         side=side, hand_pose=hand.hand_pose, orient=orient, phrase=f"holding a {colour} {thing}", held=thing,
@@ -132,7 +132,7 @@ def _upright(side: Side) -> tuple[float, ...]:
 
 def _between(named: dict[str, Gesture], side: Side, rng: np.random.Generator) -> HandChoice:
     for _ in range(12):
-        a, b = (on_side(named[str(n)].hand, side) for n in rng.choice(sorted(named), 2, replace=False))
+        a, b = (on_side(named[str(n)].portrait, side) for n in rng.choice(sorted(named), 2, replace=False))
         t = rng.uniform(0.3, 0.7)
         pose = _mix(np.reshape(a.hand_pose, (15, 3)), np.reshape(b.hand_pose, (15, 3)), t).ravel()
         if overlap_m(pose, side) <= DEEPEST_M:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.hand.gesture import Gesture, load_gestures
+from engine.hand.gesture import PORTRAIT_CAMERA, Gesture, load_gestures
 from engine.hand.model import PosedHand, pose_hand
 from engine.types import Camera, HandPose
 
@@ -57,7 +57,7 @@ def thumbnail(gesture: Gesture, size_px: int = THUMBNAIL_PX) -> Image.Image:
     """The gesture's portrait, filling a square picture."""
     from PIL import Image
 
-    large = Image.fromarray(portrait(gesture.hand, gesture.camera, 2 * size_px))
+    large = Image.fromarray(portrait(gesture.portrait, PORTRAIT_CAMERA, 2 * size_px))
     left, top, right, bottom = large.getchannel("A").point(lambda a: 255 * (a > _SEEN)).getbbox()
     half = _MARGIN * max(right - left, bottom - top) / 2
     x, y = (left + right) / 2, (top + bottom) / 2

@@ -162,6 +162,7 @@ def gestures(folder: Path) -> dict[str, Gesture]:
             group=group,
             hand=hand,
             camera=CAMERA,
+            portrait=hand,
             thumbnail=folder / f"{name}.webp",
             tags=("number",),
         )

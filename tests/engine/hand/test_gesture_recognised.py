@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.hand.gesture import load_gestures
+from engine.hand.gesture import PORTRAIT_CAMERA, load_gestures
 from engine.hand.portrait import on_ground, portrait
 
 KNOWN = {"Closed_Fist", "Open_Palm", "Pointing_Up", "Thumb_Down", "Thumb_Up", "Victory", "ILoveYou"}
@@ -12,7 +12,7 @@ GESTURES = {name: g for name, g in load_gestures().items() if g.mediapipe}
 
 def picture(gesture, *, size_px=256, grey=110):
     """The hand's portrait with its whole wrist and some room around it, as in a photograph."""
-    image = on_ground(portrait(gesture.hand, gesture.camera, size_px, fade=False), grey)
+    image = on_ground(portrait(gesture.portrait, PORTRAIT_CAMERA, size_px, fade=False), grey)
     room = size_px // 4
     return np.pad(image, ((room, room), (room, room), (0, 0)), constant_values=grey)
 
