@@ -152,7 +152,9 @@ def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -
     if writer:
         writer.close()
     for module in stage.modules.values():
-        module._compiled_call_impl = None  # later stages patch or copy it, which a compiled call would not see
+        module._compiled_call_impl = (
+            None  # later stages patch or copy it, which a compiled call would not see
+        )
     ema.copy_to(stage.modules)
     if stage.sample and not done:
         stage.sample(folder / "samples", step)

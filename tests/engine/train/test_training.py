@@ -1,0 +1,228 @@
+"""Every stage runs, resumes and ships, at toy size on made-up pictures; and what may learn is all that learns."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from engine.train.data import cache_folder, create_arrays, mirrored_text, open_pictures
+from engine.train.loop import Stage, fit, schedule
+from engine.train.recipe import StageSettings, load_recipe
+from engine.types import UserError
+
+WALLS = ("red", "blue")
+
+
+def row(i: int) -> dict:
+    short = f"a woman in a {WALLS[i % 2]} shirt in front of a {WALLS[i % 2]} wall"
+    return {
+        "captions": {"short": short, "wordy": f"This is a portrait of {short}.", "gesture": short},
+        "semantics": None,
+        "attributes": {"gesture": "ok", "phrase": "making ok hand gesture", "side": "right"},
+    }
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    """The toy recipe over four pictures of 64 px, written as `render` writes them."""
+    root = tmp_path_factory.mktemp("train")
+    toy = dataclasses.replace(
+        load_recipe("toy"), data=str(root / "data"), out=str(root / "runs"), mirror=False
+    )
+    cache = cache_folder(root / "data", toy.size, False)
+    images, meshes = create_arrays(cache, 4, toy.size, False)
+    rng = np.random.default_rng(0)
+    images[:] = rng.integers(0, 255, images.shape)
+    meshes[:, 20:40, 10:30] = 200
+    images.flush()
+    meshes.flush()
+    (cache / "rows.json").write_text(json.dumps([row(i) for i in range(4)]))
+    stage_one = root / "runs" / "hand1000"
+    stage_one.mkdir(parents=True)
+    np.savez(stage_one / "features.npz", ok=rng.normal(size=63).astype(np.float32))
+    return toy
+
+
+@pytest.fixture(scope="module")
+def shipped(recipe, tmp_path_factory):
+    from engine.train.__main__ import STAGES, run
+
+    assets = tmp_path_factory.mktemp("assets")
+    run(list(STAGES), recipe, assets)
+    return assets / "weights" / "embedded"
+
+
+class TestStages:
+    def test_every_entry_is_shipped_in_diffusers_layout(self, shipped):
+        for entry in ("vae", "unet", "controlnet"):
+            assert (shipped / entry / "config.json").is_file()
+            assert (shipped / entry / "diffusion_pytorch_model.safetensors").is_file()
+        for entry in ("sesahand", "hand1000", "sd_ft"):
+            assert (shipped / entry / "difference.safetensors").is_file()
+        assert (shipped / "scheduler" / "scheduler_config.json").is_file()
+
+    def test_the_report_names_every_file_with_its_hash(self, shipped):
+        report = json.loads((shipped / "weights.json").read_text())
+        files = {str(p.relative_to(shipped)) for p in shipped.rglob("*") if p.is_file()} - {"weights.json"}
+        assert set(report["files"]) == files
+        assert set(report["stages"]) == {"autoencoder", "base", "controlnet", "sesahand", "hand1000", "sd_ft"}
+
+    def test_a_done_stage_is_loaded_and_not_trained_again(self, recipe, shipped, tmp_path):
+        from engine.train.__main__ import run
+
+        before = (shipped / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+        run(["ship"], recipe, tmp_path)
+        again = tmp_path / "weights" / "embedded" / "unet" / "diffusion_pytorch_model.safetensors"
+        assert again.read_bytes() == before
+
+    def test_hand1000_keeps_what_belongs_together(self, shipped):
+        from engine.weights import load_gestures
+
+        tuned = load_gestures(
+            shipped / "hand1000" / "gestures.json", shipped / "hand1000" / "features.safetensors"
+        )
+        assert tuned.phrases == {"ok": "making ok hand gesture"}
+        assert tuned.share == 0.7
+        assert tuned.features["ok"].shape == (63,)
+
+    def test_the_differences_are_not_empty_and_fit_their_bases(self, shipped):
+        from safetensors.torch import load_file
+
+        from engine.weights import load_difference
+
+        for entry, base in (("sesahand", "controlnet"), ("hand1000", "unet"), ("sd_ft", "unet")):
+            names = load_file(shipped / base / "diffusion_pytorch_model.safetensors")
+            difference = load_difference(shipped / entry / "difference.safetensors")
+            assert difference
+            assert set(difference) <= set(names)
+            assert any(value.abs().max() > 0 for value in difference.values())
+
+
+class TestNormalise:
+    def test_channels_have_mean_0_and_deviation_1_and_decoding_is_unchanged(self, recipe):
+        from engine.train.autoencoder import build_vae, normalise, pixels
+
+        pictures = open_pictures(recipe.data, size=recipe.size)
+        vae = build_vae(recipe).eval()
+        x = pixels(pictures.images)
+        with torch.no_grad():
+            before = vae.decode(vae.encode(x).latent_dist.mean).sample
+            normalise(vae, pictures)
+            z = vae.encode(x).latent_dist.mean
+            after = vae.decode(z).sample
+        assert torch.allclose(z.mean((0, 2, 3)), torch.zeros(z.shape[1]), atol=1e-4)
+        assert torch.allclose(z.std((0, 2, 3)), torch.ones(z.shape[1]), atol=1e-3)
+        assert torch.allclose(before, after, atol=1e-3)
+
+
+class TestLoop:
+    @staticmethod
+    def stage(seen):
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 1)
+
+        def loss(step, rng, generator):
+            seen.append(step)
+            x = torch.from_numpy(rng.normal(size=(4, 3)).astype(np.float32))
+            return (model(x) - torch.randn(4, 1, generator=generator)).pow(2).mean()
+
+        return Stage(name="toy", modules={"model": model}, loss=loss), model
+
+    def test_a_killed_run_resumes_to_the_same_weights(self, tmp_path):
+        whole, straight = self.stage([])
+        fit(whole, StageSettings(steps=6, batch=4, minutes=9), tmp_path / "whole")
+
+        class Killed(Exception):
+            pass
+
+        settings = StageSettings(steps=6, batch=4, minutes=9, save_every_s=0)
+        first, _ = self.stage([])
+        inner = first.loss
+
+        def dies(step, rng, generator):
+            if step == 3:
+                raise Killed
+            return inner(step, rng, generator)
+
+        first.loss = dies
+        with pytest.raises(Killed):
+            fit(first, settings, tmp_path / "parts")
+        seen = []
+        second, resumed = self.stage(seen)
+        fit(second, settings, tmp_path / "parts")
+        assert seen == [3, 4, 5]
+        # both are the moving averages; the learning rate follows steps, so nothing depends on the clock
+        assert torch.allclose(straight.weight, resumed.weight, atol=1e-5)
+
+    def test_the_schedule_warms_up_and_ends_at_its_share(self):
+        settings = StageSettings(lr=1.0, warmup=10, final_lr=0.1)
+        assert schedule(settings, 0, 0.0) == pytest.approx(0.1)
+        assert schedule(settings, 50, 0.0) == pytest.approx(1.0)
+        assert schedule(settings, 50, 1.0) == pytest.approx(0.1)
+
+
+class TestWhatLearns:
+    def test_hand1000_leaves_the_base_alone(self, recipe, shipped):
+        """The tuned UNet is a copy: the base that sd runs is byte for byte what the base stage left."""
+        from diffusers import UNet2DConditionModel
+
+        from engine.train.diffusion import build_unet
+
+        state = torch.load(f"{recipe.out}/base/state.pt", weights_only=True)
+        unet = build_unet(recipe)
+        unet.load_state_dict(state["modules"]["unet"])
+        for key, value in unet.named_parameters():
+            value.data.copy_(state["ema"][f"unet/{key}"])
+        saved = UNet2DConditionModel.from_pretrained(shipped / "unet", torch_dtype=torch.float16)
+        for key, value in saved.named_parameters():
+            assert torch.equal(value, unet.get_parameter(key).half()), key
+
+    def test_half_of_a_batch_without_the_branch_has_no_residual(self):
+        from engine.train.diffusion import prefix_residuals
+
+        down, mid = prefix_residuals([torch.ones(2, 3, 4, 4)], torch.ones(2, 3, 2, 2), 5)
+        assert down[0].shape == (5, 3, 4, 4)
+        assert down[0][:2].eq(1).all()
+        assert not down[0][2:].any()
+        assert not mid[2:].any()
+
+    def test_weights_of_the_hand_average_one(self, recipe):
+        from engine.train.diffusion import World, build_scheduler
+
+        pictures = open_pictures(recipe.data, size=recipe.size)
+        world = World.of(pictures, np.zeros((4, 12, 4, 4), np.float16), None, build_scheduler(recipe), "cpu")
+        weight = world.hand_weights(np.arange(4), 3.0)
+        assert weight.shape == (4, 1, 4, 4)
+        assert torch.allclose(weight.mean((1, 2, 3)), torch.ones(4))
+        assert weight.max() / weight.min() == pytest.approx(3.0)
+
+
+class TestCaptions:
+    def test_the_base_hears_phrases_that_tell_it_nothing(self, recipe):
+        from engine.train.captions import BaseCaptions
+
+        rows = [row(i) for i in range(200)]
+        captions = BaseCaptions(rows, seed=1)
+        told = [captions.text(i, "phrase") for i in range(200)]
+        assert len({t.split(" wall")[1] for t in told}) > 10, "a random gesture, not the picture's own"
+        assert all("gesture" not in captions.text(i, "short") for i in range(20))
+
+    def test_mirroring_exchanges_sides_in_words_only(self):
+        assert mirrored_text({"a": "the Right hand, bright, left"}) == {"a": "the Left hand, bright, right"}
+
+
+class TestRecipes:
+    @pytest.mark.parametrize("name", ["cpu", "full", "toy"])
+    def test_shipped_recipes_load(self, name):
+        recipe = load_recipe(name)
+        assert {"autoencoder", "base", "controlnet", "sesahand", "hand1000", "sd_ft"} == set(recipe.stages)
+
+    def test_an_unknown_recipe_is_one_sentence(self):
+        with pytest.raises(UserError, match="cpu, full, toy"):
+            load_recipe("nothing")
+
+    def test_no_pictures_says_what_to_run(self, tmp_path):
+        with pytest.raises(UserError, match="engine.corpus make"):
+            open_pictures(tmp_path, size=64)
