@@ -42,7 +42,7 @@ class BaseCaptions:
         styles = rng.choice(len(STYLES), len(index), p=STYLE_SHARES)
         return [self.text(int(i), STYLES[s]) for i, s in zip(index, styles, strict=True)]
 
-    @functools.cache  # noqa: B019: one object a stage, and its texts are wanted again and again
+    @functools.cache  # noqa: B019
     def text(self, i: int, style: str) -> str:
         from engine.text import with_phrase
 

@@ -224,5 +224,5 @@ class TestRecipes:
             load_recipe("nothing")
 
     def test_no_pictures_says_what_to_run(self, tmp_path):
-        with pytest.raises(UserError, match="engine.corpus make"):
+        with pytest.raises(UserError, match=r"engine\.corpus make"):
             open_pictures(tmp_path, size=64)
