@@ -8,7 +8,7 @@ import gradio as gr
 
 from demo.components.fragment import Fragment
 from demo.components.translated import Translated
-from demo.i18n import LANGUAGES, Text
+from demo.i18n import DEFAULT, LANGUAGES, Text
 from demo.pages.api import create_api
 from demo.pages.compare import create_compare_page
 from demo.pages.evaluate import create_evaluate_page
@@ -57,12 +57,17 @@ def create_demo(services: Services, *, study_store: str | None = None, token: st
                 create_evaluate_page(services, words)
             with _tab(words, "help"):
                 create_help_page(words)
+
         def speak(session: Session, event: gr.EventData) -> list[Any]:
             session.language = str(event._data.get("language"))
             return translate(session)
 
         def translate(session: Session) -> list[Any]:
             return [*words.updates(session.language), *compare.handlers.spoken(session)]
+
+        def greet(session: Session) -> list[Any]:
+            """The page is built in the default language."""
+            return gr.skip() if session.language == DEFAULT else translate(session)
 
         translated = [*words.components, *compare.spoken]
         choices = (compare.handlers.after_run, session, compare.choices)
@@ -71,7 +76,7 @@ def create_demo(services: Services, *, study_store: str | None = None, token: st
             spoken.then(page.fn, session, page.outputs, **QUICK)
         spoken.then(compare.handlers.remember, [session, *compare.form.inputs], memory, **SILENT)
         opened = demo.load(compare.handlers.open, [session, memory], compare.shown, **QUICK)
-        opened.then(translate, session, translated, **QUICK).then(*choices, **QUICK)
+        opened.then(greet, session, translated, **QUICK).then(*choices, **QUICK)
     if study is not None:
         mount_study(demo, study)
     demo.queue(max_size=MOST_WAITING)

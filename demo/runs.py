@@ -171,6 +171,7 @@ def _running(session: Session) -> Iterator[None]:
         yield
     finally:
         session.progress, session.stopping = None, False
+        session.runs += 1
         for column in session.columns.values():
             if column.state in ("waiting", "running"):
                 column.state, column.preview = "stopped", None

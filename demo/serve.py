@@ -12,7 +12,7 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from demo.interface import create_demo
-from demo.policy import ContentSecurityPolicy
+from demo.middleware import ContentSecurityPolicy, QuickHead
 from demo.services import Services
 from demo.theme import STYLE, head, theme
 from engine.types import UserError
@@ -33,7 +33,9 @@ def launch(services: Services, chosen: argparse.Namespace, *, prevent_thread_loc
     mimetypes.add_type("text/javascript", ".js")  # some systems' tables lack it, and modules need it
     store = chosen.study or f"sqlite:///{chosen.cache / 'study.db'}"
     demo = create_demo(services, study_store=store, token=chosen.token)
-    middleware = [] if chosen.profile in _OPEN_PROFILES else [Middleware(ContentSecurityPolicy)]
+    middleware = [Middleware(QuickHead)]
+    if chosen.profile not in _OPEN_PROFILES:
+        middleware.append(Middleware(ContentSecurityPolicy))
     demo.launch(
         server_name=chosen.host,
         server_port=chosen.port,

@@ -99,4 +99,4 @@ def _picture(path: Path) -> str:
     from PIL import Image
 
     with Image.open(path) as image:
-        return data_uri(np.asarray(image.convert("RGB").resize((_PICTURE_PX, _PICTURE_PX))))
+        return data_uri(np.asarray(image.convert("RGBA").resize((_PICTURE_PX, _PICTURE_PX))))

@@ -14,7 +14,7 @@ from demo.components.gesture_picker import picker_html, suggestions
 from demo.components.hand_editor_value import EditorValue
 from demo.forms import Settings, check, check_ready, from_link, settings_from_json, to_link
 from demo.handlers.telling import notice, tells
-from demo.i18n import Text, preferred, text
+from demo.i18n import DEFAULT, Text, preferred, text
 from demo.services import Services
 from demo.session import Column, Session, Starred
 from demo.views import board
@@ -52,6 +52,9 @@ class CompareHandlers:
         except UserError as error:
             gr.Warning(text(session.language).error(error))
             settings = self.services.first
+        if settings == self.services.first and session.language == DEFAULT:
+            self.ship(session, settings)
+            return gr.skip()  # the page was built with just that
         return self.show(session, settings)
 
     def _opening(self, link: str | None, scene: str | None, remembered: Any) -> Settings:
@@ -174,6 +177,7 @@ class CompareHandlers:
             "status.html",
             text(session.language),
             progress=session.progress,
+            runs=session.runs,
             made=len(made),
             seconds=sum(result.seconds for result in made if not result.cached),
             shipped=any(column.state == "shipped" for column in session.columns.values()),

@@ -40,6 +40,13 @@ class ComparePage:
     board: list[Fragment]  # status, cards
     choices: list[gr.components.Component]  # outputs of CompareHandlers.after_run
     shelf: Fragment
+    session: gr.State
+    memory: gr.BrowserState
+
+    def settle(self, filled: gr.events.Dependency) -> gr.events.Dependency:
+        """What follows when the form and the board have been filled: the choices, and the browser's memory."""
+        chosen = filled.then(self.handlers.after_run, self.session, self.choices, **QUICK)
+        return chosen.then(self.handlers.remember, [self.session, *self.form.inputs], self.memory, **SILENT)
 
     @property
     def spoken(self) -> list[gr.components.Component]:
@@ -97,6 +104,7 @@ def create_compare_page(
                         precision=0,
                         minimum=0,
                         maximum=MOST_SEED,
+                        elem_id="seed-field",
                         min_width=110,
                         scale=1,
                         say={"label": "seed.label"},
@@ -138,13 +146,11 @@ def create_compare_page(
             left, right = _pair_panel(words, handlers, session)
             _series_panel(words, handlers, form, status, session)
 
-    page = ComparePage(form, handlers, picker, [status, *cards], [word, left, right], shelf)
+    page = ComparePage(form, handlers, picker, [status, *cards], [word, left, right], shelf, session, memory)
     inputs = [session, *form.inputs]
 
-    run = {"fn": handlers.generate, "inputs": inputs, "outputs": page.board, **ENGINE}
     for trigger in (generate.click, prompt.submit):
-        event = trigger(**run, js=None).then(handlers.after_run, session, page.choices, **QUICK)
-        event.then(handlers.remember, inputs, memory, **SILENT)
+        page.settle(trigger(handlers.generate, inputs, page.board, **ENGINE))
     generate.click(None, js=_SHOW_BOARD)
     token.change(handlers.set_token, [session, token], None, **SILENT)
     stop.click(Session.stop, session, None, **SILENT)
@@ -163,10 +169,14 @@ def create_compare_page(
         card.act(handlers.act, session, [shelf, *cards], **QUICK)
     shelf.act(handlers.act, session, [shelf, *cards], **QUICK)
 
-    changes = [component.change for component in form.inputs if component is not editor]
-    for changed in (editor.commit, *changes):
-        changed(handlers.remember, inputs, memory, **SILENT, trigger_mode="always_last")
+    for edited in (editor.commit, *map(_edited, [c for c in form.inputs if c is not editor])):
+        edited(handlers.remember, inputs, memory, **SILENT, trigger_mode="always_last")
     return page
+
+
+def _edited(component: gr.components.Component) -> Any:
+    """The event of a visitor's own change, which a handler's update does not fire; a text's is its end."""
+    return component.blur if isinstance(component, gr.Textbox) else component.input
 
 
 def _method_choices(services: Services):

@@ -20,5 +20,4 @@ def create_gallery_page(
     words.build(gr.Markdown, elem_classes="hl-lead", say={"value": "gallery.lead"})
     wall = words.build(GalleryWall, elem_id="wall", say={"value": lambda t: wall_html(services, t)})
     handlers = GalleryHandlers(services, compare.handlers)
-    opened = wall.open(handlers.open, session, [tabs, *compare.shown], **QUICK)
-    opened.then(compare.handlers.after_run, session, compare.choices, **QUICK)
+    compare.settle(wall.open(handlers.open, session, [tabs, *compare.shown], **QUICK))

@@ -27,14 +27,14 @@ def create_inspect_page(
             say={"label": "inspect.site", "choices": lambda t: [(t("inspect.all_sites"), ALL_SITES)]},
         )
         make = words.build(
-            gr.Button, elem_id="bundle", scale=0, min_width=180, say={"value": "inspect.download"}
+            gr.Button, elem_id="bundle", scale=0, min_width=210, say={"value": "inspect.download"}
         )
         ready = gr.DownloadButton(visible="hidden", elem_id="bundle-file")
         load = words.build(
             gr.UploadButton,
             file_types=[".zip"],
             scale=0,
-            min_width=180,
+            min_width=210,
             elem_id="bundle-load",
             say={"label": "inspect.load"},
         )
@@ -51,6 +51,5 @@ def create_inspect_page(
     site.input(handlers.site, [session, site], [attention, shares], **LATEST)
     make.click(handlers.download, session, ready, **QUICK).success(None, js=_CLICK_DOWNLOAD)
     loaded = load.upload(handlers.load, [session, load], compare.shown, **QUICK)
-    loaded.success(compare.handlers.after_run, session, compare.choices, **QUICK)
-    loaded.success(handlers.refresh, session, [site, *panels], **QUICK)
+    compare.settle(loaded).then(handlers.refresh, session, [site, *panels], **QUICK)
     return Refresh(handlers.refresh, [site, *panels])

@@ -11,7 +11,6 @@ from demo.pages.queueing import LATEST, QUICK, Refresh
 from demo.services import Services
 
 _PANELS = {"top": "hidden", "blueprint": "hidden", "selection": "hidden", "time": "collapsed"}
-_CAMERA = (90, 80, 0.45)  # degrees, degrees, metres: from the picture's camera, a little above
 _HEIGHT_PX = 560
 
 
@@ -36,7 +35,6 @@ def create_reconstruct_page(services: Services, words: Translated, session: gr.S
                     height=_HEIGHT_PX,
                     interactive=False,
                     clear_color=(0, 0, 0, 0),
-                    camera_position=_CAMERA,
                     say={"label": "reconstruct.light"},
                 )
             with words.build(gr.Tab, id="rerun", say={"label": "reconstruct.rerun"}) as viewer_tab:

@@ -25,7 +25,7 @@ def fragment(template: str, text: Text, **context: Any) -> str:
 
 
 def data_uri(image: np.ndarray) -> str:
-    """`image` (H, W, 3) uint8 as a URL that needs no request: about 12 kB for 256x256."""
+    """`image` (H, W, 3 or 4) uint8 as a URL that needs no request: about 12 kB for 256x256."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "WEBP", quality=_WEBP_QUALITY)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

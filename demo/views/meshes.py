@@ -73,7 +73,7 @@ def glb(meshes: Sequence[NamedMesh]) -> bytes:
             geom_name=mesh.name,
             node_name=mesh.name,
         )
-    return scene.export(file_type="glb")
+    return scene.export(file_type="glb", include_normals=True)
 
 
 def obj(mesh: NamedMesh) -> str:

@@ -74,11 +74,11 @@ _SUMMARIES = {"HandPose": _hand, "Camera": _camera, "Plan": _plan}
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         numbers = ", ".join(_short(v) for v in value[:_LONGEST_LIST])
         return numbers if len(value) <= _LONGEST_LIST else f"{numbers}, … ({len(value)} numbers)"
     if isinstance(value, float):
         return f"{value:.4g}"
-    if value in (None, ""):
+    if value in (None, "", []):
         return "–"
     return str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import runpy
 import socket
 import urllib.error
 import urllib.request
@@ -16,7 +17,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from demo import zero
-from demo.policy import POLICY
+from demo.middleware import POLICY
 from demo.serve import launch
 from engine.types import Request, SamplerSpec, to_json
 
@@ -42,7 +43,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(served):
-    return Client(served[0], verbose=False)
+    return Client(served[0], verbose=False, httpx_kwargs={"timeout": 60})
 
 
 def test_five_endpoints_and_no_more(client):
@@ -148,3 +149,28 @@ def test_zero_gpu_asks_for_what_a_plan_needs():
     longer = replace(plan, sampler=SamplerSpec(steps=90))
     assert zero.seconds_for(plan) < zero.seconds_for(longer) < 60
     assert zero.on_gpu(print) is print  # no such cards here
+
+
+@pytest.mark.parametrize("name", ["gestures", "generate", "compare", "render", "reconstruct"])
+def test_the_examples_run(served, name, tmp_path, monkeypatch, caplog):
+    Image.new("RGB", (64, 64), "grey").save(tmp_path / "photo.png")
+    arguments = {
+        "generate": ["--method", "sd", "--out", "hand.png"],
+        "compare": ["--methods", "sd", "sesahand"],
+        "render": ["--kind", "mask"],
+        "reconstruct": ["photo.png"],
+    }
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [name, "--url", served[0], *arguments.get(name, [])])
+    caplog.set_level("INFO")
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    expected = {
+        "gestures": "making fist hand gesture",
+        "generate": "hand.png by sd",
+        "compare": "sesahand",
+        "render": "hint.png",
+        "reconstruct": "hands found: 0",
+    }
+    assert expected[name] in caplog.text
+    made = {"generate": {"hand.png"}, "compare": {"sd.png", "sesahand.png"}, "render": {"hint.png"}}
+    assert {path.name for path in tmp_path.glob("*.png")} - {"photo.png"} == made.get(name, set())

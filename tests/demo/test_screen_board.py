@@ -154,7 +154,7 @@ def test_the_found_hand_is_drawn_from_the_measurement(session, column):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_status_lines(language, session):
     t = text(language)
-    common = {"progress": None, "made": 0, "seconds": 0.0, "shipped": False}
+    common = {"progress": None, "runs": 0, "made": 0, "seconds": 0.0, "shipped": False}
     lines = [
         fragment("status.html", t, **common),
         fragment("status.html", t, **{**common, "shipped": True}),

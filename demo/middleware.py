@@ -1,4 +1,4 @@
-"""The page's content security policy: nothing leaves the machine, whatever a component would fetch."""
+"""What stands before every answer of the server: the content security policy, and a quick answer to HEAD."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ Message = MutableMapping[str, Any]
 
 
 class ContentSecurityPolicy:
-    """ASGI middleware that puts POLICY on every answer. For profiles whose weights are all here."""
+    """Puts POLICY on every answer: nothing leaves the machine, whatever a component would fetch.
+
+    For profiles whose weights are all here.
+    """
 
     def __init__(self, app: Callable[..., Awaitable[None]]):
         self._app = app
@@ -38,3 +41,21 @@ class ContentSecurityPolicy:
             await send(message)
 
         await self._app(scope, receive, send_with_policy)
+
+
+class QuickHead:
+    """Answers HEAD for the page at once, without building it.
+
+    gradio asks so whether it is up, waits three seconds, and gives up for good when a busy machine takes
+    longer; watchdogs ask the same way.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]]):
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] == "/":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._app(scope, receive, send)
