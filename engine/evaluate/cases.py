@@ -5,7 +5,7 @@ themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -72,18 +72,46 @@ def load_cases(
     gestures: Sequence[str] | None = None,
     images: bool = True,
 ) -> list[Case]:
-    """The first `n` cases of a split, only those of `gestures` where given; fewer where it has fewer."""
+    """The first `n` cases of a split, only those of `gestures` where given; fewer where it has fewer.
+
+    Pictures of one gesture are a small part of a corpus. Where each gesture has a corpus of its own beside it
+    (`engine.corpus make --gesture ok --out FOLDER-ok`), cases are taken from those in turn.
+    """
+    if gestures is None:
+        return _read(folder, split, range(n), images)
+    own = {gesture: folder.with_name(f"{folder.name}-{gesture}") for gesture in gestures}
+    if all(any(place.glob(f"{split}-*.parquet")) for place in own.values()):
+        return _in_turn([_read(place, split, range(-(-n // len(own))), images) for place in own.values()])[:n]
+    return _read(folder, split, _rows_of(folder, split, gestures)[:n], images)
+
+
+def _rows_of(folder: Path, split: str, gestures: Sequence[str]) -> list[int]:
     from engine.corpus.shards import load_arrays
 
-    if gestures is None:
-        rows = list(range(n))
-    else:
-        attributes = load_arrays(folder, ["attributes"], split=split)["attributes"]
-        rows = [i for i, row in enumerate(attributes) if row.get("gesture") in gestures][:n]
-        if not rows:
-            raise UserError(
-                f"The {split} pictures in {folder} show none of {', '.join(gestures)}.", code="no_cases"
-            )
+    attributes = load_arrays(folder, ["attributes"], split=split)["attributes"]
+    rows = [i for i, row in enumerate(attributes) if row.get("gesture") in gestures]
+    if not rows:
+        raise UserError(
+            f"The {split} pictures in {folder} show none of {', '.join(gestures)}.", code="no_cases"
+        )
+    return rows
+
+
+def _in_turn(sources: Sequence[Sequence[Case]]) -> list[Case]:
+    """One case of each source, then the next of each, numbered anew so that no two share a seed."""
+    count = len(sources)
+    numbered = (
+        (place * count + number, case)
+        for number, source in enumerate(sources)
+        for place, case in enumerate(source)
+    )
+    return [replace(case, index=index) for index, case in sorted(numbered, key=lambda pair: pair[0])]
+
+
+def _read(folder: Path, split: str, rows: Sequence[int], images: bool) -> list[Case]:
+    """The cases at `rows`, ascending."""
+    from engine.corpus.shards import load_arrays
+
     names = (*COLUMNS, "image") if images else COLUMNS
     columns = load_arrays(folder, names, limit=rows[-1] + 1, split=split)
     return [

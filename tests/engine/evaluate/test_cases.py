@@ -25,6 +25,18 @@ def test_only_some_gestures(corpus):
         load_cases(corpus, 3, gestures=("ok",))
 
 
+def test_gestures_with_a_corpus_of_their_own(tmp_path):
+    """Taken in turn, numbered anew; the corpus without the gesture's name is not even there."""
+    for gesture, count in (("palm", 2), ("stop", 3)):
+        toy_world.write_corpus(tmp_path / f"toy-{gesture}", {"test": count})
+    cases = load_cases(tmp_path / "toy", 4, gestures=("palm", "stop"))
+    assert [case.index for case in cases] == [0, 1, 2, 3]
+    assert cases[0].hands == cases[1].hands  # both corpora's first
+    assert cases[2].hands != cases[0].hands
+    more = load_cases(tmp_path / "toy", 6, gestures=("palm", "stop"))
+    assert [case.index for case in more] == [0, 1, 2, 3, 5]  # palm has only two
+
+
 def test_request_is_what_the_case_shows(corpus):
     case = load_cases(corpus, 6, images=False)[5]
     request = case.request("wordy", SamplerSpec(steps=7))
