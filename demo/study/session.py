@@ -201,6 +201,7 @@ def _trial(prepared: Prepared, standing: Standing, language: str) -> Reply:
         "left": _base64(pictures["left"]),
         "right": _base64(pictures["right"]),
         "reference": reference and _base64(reference),
+        "aligned": study.reference == "mesh",  # the mesh stands where the pictures' hand should: zoom it too
         "questions": [_question(study, s, standing, language) for s in every if s not in standing.answered],
         "questions_total": len(every),
         "minimum_view_s": 0 if standing.answered else study.minimum_view_s,

@@ -56,9 +56,9 @@ def store_url(tmp_path_factory):
 def url(serve, studies, store_url):
     """The page as the application mounts it: beside one that names the methods, under its content policy."""
     import gradio as gr
+    from demo.policy import ContentSecurityPolicy
     from starlette.middleware import Middleware
 
-    from demo.policy import ContentSecurityPolicy
     from demo.study.page import create_study_page
 
     with gr.Blocks() as blocks:
@@ -199,12 +199,12 @@ def test_buttons_wait_for_both_pictures_and_both_zoom_together(url, visit):
     assert page.locator(".choices button:enabled").count() == 4
 
     def transforms() -> list[str]:
-        return page.eval_on_selector_all(".frame img", "images => images.map(image => image.style.transform)")
+        return page.eval_on_selector_all(".pair img", "images => images.map(image => image.style.transform)")
 
     page.keyboard.press("+")
     one_step = transforms()
     assert one_step[0] == one_step[1] != "scale(1) translate(0%, 0%)"
-    box = page.locator(".frame").nth(1).bounding_box()
+    box = page.locator(".pair .frame").nth(1).bounding_box()
     page.mouse.move(box["x"] + 150, box["y"] + 150)
     page.mouse.down()
     page.mouse.move(box["x"] + 90, box["y"] + 110, steps=3)

@@ -202,10 +202,12 @@ class Session {
       left: h('figure', { 'data-side': 'left' }, h('div', { class: 'frame' }, pictures.left), h('figcaption', { 'aria-hidden': 'true' }, 'A')),
       right: h('figure', { 'data-side': 'right' }, h('div', { class: 'frame' }, pictures.right), h('figcaption', { 'aria-hidden': 'true' }, 'B')),
     };
-    this.zoom = new ZoomTogether(Object.values(this.frames).map(frame => frame.firstChild));
+    const wanted = h('div', { class: 'frame' }, reference);
+    this.zoom = new ZoomTogether([
+      ...Object.values(this.frames).map(frame => frame.firstChild), ...(reply.aligned && reference ? [wanted] : [])]);
     this.brief = {
       prompt: h('p', { hidden: true }, t.asked_prompt + t.colon, h('q', {}, reply.prompt)),
-      hand: h('div', { class: 'reference', hidden: true }, h('p', {}, t.asked_hand), reference),
+      hand: h('div', { class: 'reference', hidden: true }, h('p', {}, t.asked_hand), wanted),
     };
     this.questionTitle = h('h2', { 'data-start': true });
     this.counter = h('p', { class: 'counter' });
