@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint setup setup-dev system system-dev corpus train evaluate clean
+.PHONY: help run test test-slow lint setup setup-dev system system-dev corpus train evaluate ablate clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ system:
 	@./scripts/system-packages packages.txt
 system-dev:
 	@./scripts/system-packages packages.txt packages-dev.txt
+
+ablate: setup-dev system  ## the papers' ablations on the embedded world
+	$(PY) -m engine.evaluate ablate --profile embedded
 
 clean:  ## remove the environment, caches and outputs (not data or weights)
 	rm -rf $(VENV) cache outputs .pytest_cache .ruff_cache
