@@ -50,7 +50,7 @@ GESTURE = Suite(
     name="gesture",
     title="Gestures as the prompt says (layout of Hand1000's Table 2)",
     style="phrase",
-    methods=("sd", "sd-ft", "imagic", "sd-ft+imagic", "handrefiner", "controlnet", "sesahand", "hand1000"),
+    methods=("sd", "sd_ft", "imagic", "sd_ft_imagic", "handrefiner", "controlnet", "sesahand", "hand1000"),
     gestures=HAND1000_GESTURES,
 )
 SUITES = {suite.name: suite for suite in (STRUCTURE, GESTURE)}
@@ -114,7 +114,7 @@ HAND1000 = Study(
     name="hand1000",
     suite=GESTURE,
     variants=(
-        _variant("lambda-1", "λ = 1 (sd-ft)", "sd-ft"),
+        _variant("lambda-1", "λ = 1 (fine-tuned SD)", "sd_ft"),
         *(
             _variant(f"mu-{share:g}", f"μ = {share:g}", "hand1000", share=share)
             for share in (1.0, 0.9, 0.7, 0.5, 0.3)
