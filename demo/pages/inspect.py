@@ -11,7 +11,7 @@ from demo.pages.compare import ComparePage
 from demo.pages.queueing import LATEST, QUICK, Refresh
 from demo.services import Services
 
-_CLICK_DOWNLOAD = "() => { handlab.clickWhenReady('#bundle-file a, #bundle-file'); }"
+_CLICK_DOWNLOAD = "() => { handlab.clickSoon('#bundle-file'); }"
 
 
 def create_inspect_page(

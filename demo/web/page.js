@@ -53,11 +53,9 @@ const handlab = (() => {
     }
   }
 
-  // gradio sets the file's address a moment after its event
-  function clickWhenReady(selector, tries = 20) {
-    const link = find(selector);
-    if (link?.href || link?.querySelector?.('a[href]')) (link.href ? link : link.querySelector('a[href]')).click();
-    else if (tries) setTimeout(() => clickWhenReady(selector, tries - 1), 100);
+  // gradio's download button takes its file a moment after the event that brings it
+  function clickSoon(selector) {
+    setTimeout(() => find(selector)?.click(), 150);
   }
 
   function key(event) {
@@ -96,5 +94,5 @@ const handlab = (() => {
     }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['aria-pressed'] });
   });
 
-  return { zoom, showBoard, copyLink, clickWhenReady };
+  return { zoom, showBoard, copyLink, clickSoon };
 })();

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import socket
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,8 +46,8 @@ class Screen:
     def __init__(self, visit):
         self.visit, self.page = visit, visit.page
         self.page.set_default_timeout(RUN_MS)
-        self.page.wait_for_selector("#hand-editor [data-ready], #hand-editor[data-ready]", state="attached")
         self.page.wait_for_selector("#board article")
+        self.page.wait_for_function("window.gradio_config && document.querySelector('#generate')")
 
     def open(self, name: str) -> None:
         """A page by its tab."""
@@ -60,13 +59,11 @@ class Screen:
             self.page.locator(".overflow-dropdown button", has_text=re.compile(name, re.I)).click()
         self.page.wait_for_selector(f"#page-{name}", state="visible")
 
-    def generate(self) -> float:
-        """Press the button and wait until the run has ended; seconds."""
+    def generate(self) -> None:
+        """Press the button and wait until the run has ended."""
         before = self.runs()
-        start = time.monotonic()
         self.page.locator("#generate").click()
         self.ended(before)
-        return time.monotonic() - start
 
     def runs(self) -> str:
         """How many runs have ended."""
@@ -126,6 +123,7 @@ def desk(app, visit) -> Screen:
 def test_the_whole_way(desk):
     """Pick a gesture, drag a finger, generate, see attention and hand; the second time from the cache."""
     page = desk.page
+    page.wait_for_selector("#hand-editor [data-ready], #hand-editor[data-ready]", state="attached")
     page.locator("#picker .item[data-gesture=ok]").click()
     page.wait_for_function(
         "document.querySelector('#hand-editor .hand-editor-host').__hand.getValue().gesture === 'ok'"
@@ -161,10 +159,9 @@ def test_the_whole_way(desk):
         "src => document.querySelectorAll('#board img.final')[3].src === src", arg=plain[3]
     )
 
-    seconds = desk.generate()
+    desk.generate()
     assert page.locator("#board .cached").count() == len(METHODS)
     assert desk.pictures() == plain
-    assert seconds < 10  # a second where nothing else runs
 
     desk.open("reconstruct")
     page.wait_for_selector("#errors tbody tr >> nth=4")  # four methods and the floor
@@ -284,7 +281,7 @@ def test_from_the_gallery_to_a_link(app, visit, device):
     screen.keep(f"first-{device}")
     screen.open("gallery")
     page.locator("#wall input[type=search]").fill("no such picture")
-    page.wait_for_selector("#wall .none", state="visible")
+    page.wait_for_selector("#wall p.none", state="visible")
     page.locator("#wall input[type=search]").fill("")
     page.locator("#wall .tile").last.click()
     page.wait_for_selector("#page-compare", state="visible")

@@ -171,6 +171,29 @@ def test_a_series_stops_short(runner, session):
     assert [(r.plan.seed, r.cached) for r in again] == [(0, True), (1, True), (2, False), (3, False)]
 
 
+def test_a_run_from_the_cache_takes_under_a_second(session, tmp_path):
+    """With the real engine and the real reading of hands; processor time, since other tests may run beside it."""
+    from engine.engine import Engine
+    from engine.hand.gesture import load_gestures
+    from engine.methods import METHODS
+
+    runner = Runner(Engine("tiny", device="cpu", cache_dir=tmp_path), METHODS)
+    gesture = load_gestures()["ok"]
+    wanted = replace(
+        SETTINGS,
+        gesture="ok",
+        hands=(gesture.hand,),
+        camera=gesture.camera,
+        methods=("sd", "controlnet", "hand1000", "sesahand"),
+        steps=2,
+    )
+    list(runner.compare(session, wanted))
+    assert set(states(session).values()) == {"done"}
+    start = time.process_time()
+    list(runner.compare(Session(), wanted))
+    assert time.process_time() - start < 1
+
+
 def test_progress_tells_the_time_left(runner, session):
     session_left = []
     runner.engine.step_s = 0.01
