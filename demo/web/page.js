@@ -91,7 +91,11 @@ const handlab = (() => {
     new MutationObserver(() => {
       const spoken = find('[data-act=language][aria-pressed=true]')?.dataset.language;
       if (spoken && document.documentElement.lang !== spoken) document.documentElement.lang = spoken;
-    }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['aria-pressed'] });
+      // gradio's 3D view puts itself before everything else in the order of Tab
+      for (const canvas of document.querySelectorAll('canvas[tabindex="1"]')) canvas.tabIndex = 0;
+    }).observe(document.body, {
+      childList: true, subtree: true, attributes: true, attributeFilter: ['aria-pressed', 'tabindex'],
+    });
   });
 
   return { zoom, showBoard, copyLink, clickSoon };
