@@ -170,6 +170,7 @@ def test_the_whole_way(desk):
     desk.check()
 
 
+@pytest.mark.slow
 def test_every_page_is_clean_and_accessible(desk):
     from axe_playwright_python.sync_playwright import Axe
 
@@ -184,6 +185,7 @@ def test_every_page_is_clean_and_accessible(desk):
     desk.check()
 
 
+@pytest.mark.slow
 def test_inspect_download_and_load(desk, app, visit, tmp_path):
     page = desk.page
     desk.open("inspect")
@@ -209,6 +211,7 @@ def test_inspect_download_and_load(desk, app, visit, tmp_path):
     other.visit.close()
 
 
+@pytest.mark.slow
 def test_stop_stops_and_nothing_comes_after(app, visit):
     screen = Screen(visit(app.link(steps=100, seed=123), locale="en-US"))
     page = screen.page
@@ -226,6 +229,7 @@ def test_stop_stops_and_nothing_comes_after(app, visit):
     screen.visit.close()
 
 
+@pytest.mark.slow
 def test_two_visitors_at_once(app, visit):
     screens = [Screen(visit(app.link(seed=seed), locale="en-US")) for seed in (31, 32)]
     for screen, color in zip(screens, ("green", "purple"), strict=True):
@@ -241,6 +245,7 @@ def test_two_visitors_at_once(app, visit):
         screen.visit.close()
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_sentence(desk):
     page = desk.page
     for text, sentence in (("", "Please write a prompt first."), ("x" * 10_000, "10,000 characters")):
@@ -254,6 +259,7 @@ def test_bad_input_is_one_sentence(desk):
     desk.check()
 
 
+@pytest.mark.slow
 def test_a_reload_keeps_the_form_and_the_language(app, visit):
     screen = Screen(visit(app.url, locale="en-US"))
     page = screen.page
@@ -272,6 +278,7 @@ def test_a_reload_keeps_the_form_and_the_language(app, visit):
 
 
 @pytest.mark.parametrize("device", ["desktop", "phone"])
+@pytest.mark.slow
 def test_from_the_gallery_to_a_link(app, visit, device):
     """Open a shipped picture, change the seed, copy the link, and open the link."""
     options = {"size": PHONE, "touch": True, "dark": True} if device == "phone" else {}
@@ -300,6 +307,7 @@ def test_from_the_gallery_to_a_link(app, visit, device):
         one.visit.close()
 
 
+@pytest.mark.slow
 def test_nothing_moves_as_columns_fill(app, visit):
     watch = """
         window.__shift = 0;
@@ -315,6 +323,7 @@ def test_nothing_moves_as_columns_fill(app, visit):
     screen.visit.close()
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_rerun_shows_the_board(desk):
     """The viewer of 70 MB: only when its tab is opened, and its version check does not leave the machine."""

@@ -21,7 +21,7 @@ PHONE = (390, 844)
 TOKEN = "owner-token"
 KEYS = {"a": "left", "b": "right", "t": "tie", "n": "both_bad", "ArrowLeft": "left", "ArrowRight": "right"}
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def test_a_phone_rates_in_chinese_and_leaves(url, visit, studies, store_url):
     assert max(bottoms) <= PHONE[1]
     while page.get_attribute(".hl-study", "data-screen") != "done":
         if page.get_attribute(".hl-study", "data-screen") == "ready":
-            page.tap("button.main")
+            page.tap("button.go")
             ready(page)
         before = question(page)
         page.tap(".choices button >> nth=0")
