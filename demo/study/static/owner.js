@@ -8,7 +8,7 @@ export function ownerScreen(stage, call, study) {
   const token = h('input', { type: 'password', id: 'hl-token', autocomplete: 'off', required: true });
   const message = h('p', { class: 'banner', role: 'alert', hidden: true });
   const form = h('form', { class: 'token' },
-    h('label', { for: 'hl-token' }, "Owner's token"), token, h('button', { class: 'main', type: 'submit' }, 'Show results'));
+    h('label', { for: 'hl-token' }, "Owner's token"), token, h('button', { class: 'go', type: 'submit' }, 'Show results'));
   stage.replaceChildren(h('h1', {}, 'Study results'), message, form);
   form.addEventListener('submit', async event => {
     event.preventDefault();

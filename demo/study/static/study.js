@@ -142,7 +142,7 @@ class Session {
   consentScreen({ about, consent }) {
     const t = this.texts;
     const agree = h('input', { type: 'checkbox', id: 'hl-agree' });
-    const start = h('button', { class: 'main', type: 'submit', disabled: true }, t.start);
+    const start = h('button', { class: 'go', type: 'submit', disabled: true }, t.start);
     agree.addEventListener('change', () => { start.disabled = !agree.checked; });
     const form = h('form', {},
       h('label', { class: 'agree', for: 'hl-agree' }, agree, h('span', {}, t.agree)), start);
@@ -166,7 +166,7 @@ class Session {
   readyScreen() {
     const t = this.texts;
     this.fill(h('h1', {}, t.ready), h('p', {}, t.ready_hint), h('p', {}, t.ready_text),
-      this.button(t.start, () => this.start(), 'main'));
+      this.button(t.start, () => this.start(), 'go'));
     this.stage.querySelector('button').focus({ preventScroll: true });
   }
 
@@ -175,7 +175,7 @@ class Session {
     this.fill(
       h('h1', {}, t.done), paragraphs(debriefing),
       code && h('p', { class: 'code' }, t.code + t.colon, h('strong', {}, code)),
-      url && h('p', {}, h('a', { class: 'main', href: url }, t.to_prolific)),
+      url && h('p', {}, h('a', { class: 'go', href: url }, t.to_prolific)),
       h('p', {}, t.contact + t.colon + this.contact),
       this.button(t.withdraw, () => this.confirmWithdrawal(), 'quiet'),
     );
@@ -331,7 +331,7 @@ class Session {
     this.dialog(
       h('h2', {}, t.paused), h('p', {}, t.paused_text),
       h('label', {}, t.link, h('input', { readonly: true, value: link.href })),
-      this.button(t.resume, event => event.target.closest('dialog').close(), 'main'),
+      this.button(t.resume, event => event.target.closest('dialog').close(), 'go'),
       this.button(t.withdraw, event => { event.target.closest('dialog').close(); this.confirmWithdrawal(); }, 'quiet'),
     );
   }
@@ -340,7 +340,7 @@ class Session {
     const t = this.texts;
     this.dialog(
       h('h2', {}, t.withdraw_sure),
-      this.button(t.withdraw_no, event => event.target.closest('dialog').close(), 'main'),
+      this.button(t.withdraw_no, event => event.target.closest('dialog').close(), 'go'),
       this.button(t.withdraw_yes, event => { event.target.closest('dialog').close(); this.ask({ do: 'withdraw' }); }, 'quiet'),
     );
   }
