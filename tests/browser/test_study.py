@@ -56,9 +56,9 @@ def store_url(tmp_path_factory):
 def url(serve, studies, store_url):
     """The page as the application mounts it: beside one that names the methods, under its content policy."""
     import gradio as gr
-    from demo.middleware import ContentSecurityPolicy
     from starlette.middleware import Middleware
 
+    from demo.middleware import ContentSecurityPolicy
     from demo.study.page import create_study_page
 
     with gr.Blocks() as blocks:
