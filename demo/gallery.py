@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parent.parent / "presets" / "gallery"
 PROMPTS = FOLDER.parent / "prompts.yaml"
 _INDEX = "gallery.json"
 _WEBP_QUALITY = 90
-_FAR_FROM_ASKED = 2.0  # a reading this many times above the instrument's floor shows another pose
+_FAR_MM = 16.0  # mean of 21 joints after alignment: beyond it at least one finger stands elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Picture:
         """none: no hand found · far: a hand, but another pose · close."""
         if self.error_mm is None:
             return "none"
-        return "far" if self.error_mm > _FAR_FROM_ASKED * (self.floor_mm or 0) + 5 else "close"
+        return "far" if self.error_mm > max(_FAR_MM, self.floor_mm or 0) else "close"
 
 
 @dataclass(frozen=True, kw_only=True)

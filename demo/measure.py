@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.reconstruct import HandErrors
 
 logger = logging.getLogger(__name__)
+_FLOOR_SCALES = (1, 2, 3)
 _REMEMBERED = 512  # measurements, about 30 kB each
 
 
@@ -90,10 +91,16 @@ def _read(
 
 
 def _floor(hands: tuple[HandPose, ...], camera: Camera) -> HandErrors | None:
+    """At the picture's size, or larger where the reader sees nothing in so few pixels of bare mesh."""
     from engine.render import render_hint
 
-    try:
-        image = render_hint("mesh", hands, camera, (camera.height_px, camera.width_px))
-    except UserError:  # the hand is out of view: nothing to read
-        return None
-    return _read(image, hands[0], camera)[1]
+    for scale in _FLOOR_SCALES:
+        view = camera.resized(width_px=scale * camera.width_px, height_px=scale * camera.height_px)
+        try:
+            image = render_hint("mesh", hands, view, (view.height_px, view.width_px))
+        except UserError:  # the hand is out of view: nothing to read
+            return None
+        found = _read(image, hands[0], view)[1]
+        if found is not None:
+            return found
+    return None

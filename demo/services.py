@@ -73,8 +73,10 @@ class Services:
     @cached_property
     def first(self) -> Settings:
         """What a new visitor's form holds: the first shipped scene, so that pictures are there at once."""
-        for scene in self.gallery.scenes.values():
-            return scene.settings
+        scenes = list(self.gallery.scenes.values())
+        if scenes:
+            scene = next((s for s in scenes if s.settings.gesture == _FIRST_GESTURE), scenes[0])
+            return replace(scene.settings, methods=scene.settings.methods[:_FIRST_METHODS])
         return self.completed(
             Settings(
                 prompt=self.prompts[0]["text"],

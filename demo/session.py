@@ -73,7 +73,7 @@ class View:
     layer: Literal["image", "heat", "hand"] = "image"
     word: str = HAND_WORDS
     site: str | None = None
-    zoom: bool = False
+    one_scale: bool = False  # of heat, for all columns
 
 
 @dataclass

@@ -14,10 +14,10 @@ from demo.i18n import text
 from demo.services import Services
 from demo.session import Column, Session
 from demo.views import plan_table
-from demo.views.board import chosen_heat
+from demo.views.board import chosen_heat, heat_span
 from demo.views.bundle import read_bundle, write_bundle
 from demo.views.html import fragment
-from demo.views.overlay import HAND_WORDS, blend, colorize, common_words, resize_map, shared_peak
+from demo.views.overlay import HAND_WORDS, blend, colorize, common_words, resize_map
 from demo.views.plots import line_chart
 from engine.types import Plan, UserError
 
@@ -51,9 +51,9 @@ class InspectHandlers:
         return self.panels(session)[:2]
 
     @tells
-    def site(self, session: Session, site: str | None) -> list[str]:
-        """Another attention layer was chosen."""
-        session.view.site = site or None
+    def site(self, session: Session, site: str | None, one_scale: bool) -> list[str]:
+        """Another attention layer, or another scale, was chosen."""
+        session.view.site, session.view.one_scale = site or None, bool(one_scale)
         return self.panels(session)[:2]
 
     def panels(self, session: Session) -> list[str]:
@@ -99,11 +99,10 @@ class InspectHandlers:
         return self.compare.restore(session)
 
     def _attention(self, session: Session) -> str:
-        results = session.results()
+        results, span = session.results(), heat_span(session)
         heats = {name: chosen_heat(session, result) for name, result in results.items()}
-        peak = shared_peak(heats.values())
         pictures = {
-            name: blend(result.image, heats[name], peak=peak) if heats[name] is not None else None
+            name: blend(result.image, heats[name], span=span) if heats[name] is not None else None
             for name, result in results.items()
         }
         return self._render(
@@ -113,6 +112,7 @@ class InspectHandlers:
             hand_words={r.words[i] for r in results.values() for i in r.hand_words},
             chosen=session.view.word,
             all=HAND_WORDS,
+            one_scale=session.view.one_scale,
             pictures=pictures,
         )
 

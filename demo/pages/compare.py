@@ -96,7 +96,11 @@ def create_compare_page(
                         value=list(first.methods),
                         elem_id="methods",
                         scale=8,
-                        say={"label": "methods.label", "choices": _method_choices(services)},
+                        say={
+                            "label": "methods.label",
+                            "info": _methods_info(services),
+                            "choices": _method_choices(services),
+                        },
                     )
                     seed = words.build(
                         gr.Number,
@@ -188,6 +192,14 @@ def _method_choices(services: Services):
         ]
 
     return choices
+
+
+def _methods_info(services: Services):
+    def info(t: Text) -> str | None:
+        missing = not all(services.is_available(name) for name in services.catalogue)
+        return t("methods.info") if missing else None
+
+    return info
 
 
 def _settings(

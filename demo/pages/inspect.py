@@ -26,6 +26,9 @@ def create_inspect_page(
             elem_id="site",
             say={"label": "inspect.site", "choices": lambda t: [(t("inspect.all_sites"), ALL_SITES)]},
         )
+        one_scale = words.build(
+            gr.Checkbox, elem_id="one-scale", min_width=150, scale=0, say={"label": "inspect.one_scale"}
+        )
         make = words.build(
             gr.Button, elem_id="bundle", scale=0, min_width=210, say={"value": "inspect.download"}
         )
@@ -48,7 +51,8 @@ def create_inspect_page(
     panels = [attention, shares, texts, hints, plans]
     tab.select(handlers.refresh, session, [site, *panels], **QUICK)
     attention.act(handlers.word, session, [attention, shares], **QUICK)
-    site.input(handlers.site, [session, site], [attention, shares], **LATEST)
+    for changed in (site.input, one_scale.input):
+        changed(handlers.site, [session, site, one_scale], [attention, shares], **LATEST)
     make.click(handlers.download, session, ready, **QUICK).success(None, js=_CLICK_DOWNLOAD)
     loaded = load.upload(handlers.load, [session, load], compare.shown, **QUICK)
     compare.settle(loaded).then(handlers.refresh, session, [site, *panels], **QUICK)

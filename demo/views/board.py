@@ -10,7 +10,7 @@ import numpy as np
 from demo.i18n import Text
 from demo.session import Column, Session
 from demo.views.html import fragment
-from demo.views.overlay import HAND_WORDS, blend, shared_peak, word_heat, word_index
+from demo.views.overlay import HAND_WORDS, blend, span_of, word_heat, word_index
 from demo.views.skeleton import asked_points, draw_hands, hand_box
 from engine.types import Result, UserError
 
@@ -50,7 +50,7 @@ def picture(session: Session, column: Column) -> np.ndarray | None:
     if session.view.layer == "heat" and column.result is not None:
         heat = chosen_heat(session, column.result)
         if heat is not None:
-            return blend(column.image, heat, peak=_peak(session))
+            return blend(column.image, heat, span=heat_span(session))
     if session.view.layer == "hand":
         found = column.measured.reconstruction if column.measured else None
         points = found.keypoints_px if found is not None else None
@@ -72,8 +72,11 @@ def _lacks_word(session: Session, column: Column) -> bool:
     return shows_heat and chosen_heat(session, column.result) is None
 
 
-def _peak(session: Session) -> float | None:
-    return shared_peak(chosen_heat(session, result) for result in session.results().values())
+def heat_span(session: Session) -> tuple[float, float] | None:
+    """One scale for all columns, where the view asks for it; None is each map's own."""
+    if not session.view.one_scale:
+        return None
+    return span_of(chosen_heat(session, result) for result in session.results().values())
 
 
 def _asked(session: Session, size: tuple[int, int]) -> list[np.ndarray]:

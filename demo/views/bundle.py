@@ -19,6 +19,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from PIL import Image
 
 from demo.forms import Settings, settings_from_json
 from demo.session import Column, Session
-from demo.views.meshes import aligned_mesh, asked_meshes, colors_of, found_mesh, glb, obj
+from demo.views.meshes import NamedMesh, aligned_mesh, asked_meshes, colors_of, found_mesh, glb, obj
 from demo.views.overlay import HAND_WORDS, blend, word_heat
 from demo.views.recording import recording
 from engine.types import Plan, Result, UserError, from_json, to_json
@@ -36,6 +37,7 @@ _INDEX = "handlab.json"
 _MOST_BYTES = 256 << 20  # unpacked
 _MOST_FILES = 2000
 _MOST_SIDE_PX = 4096
+_PAIR_WIDTHS = 0.8  # of a hand's length, from one pair to the next
 _WHEN = (2000, 1, 1, 0, 0, 0)  # the same board gives the same bytes
 
 
@@ -91,15 +93,27 @@ def read_bundle(data: bytes, catalogue: Mapping[str, Any]) -> tuple[Settings, li
     return settings, results
 
 
-def scene_meshes(session: Session, titles: Mapping[str, str], only: str | None = None) -> list:
-    """The asked-for hands and every method's (or `only` one's) found hand laid onto the first of them."""
+def scene_meshes(session: Session, titles: Mapping[str, str], only: str | None = None) -> list[NamedMesh]:
+    """A pair a method, side by side: the asked-for hand, see-through, and the found one laid onto it.
+
+    `only` names one method; without any found hand it is the asked-for ones alone.
+    """
     hands = session.settings.hands if session.settings else ()
+    found = {
+        name: column.measured.reconstruction
+        for name, column in session.columns.items()
+        if column.measured and column.measured.reconstruction and only in (None, name)
+    }
+    asked = asked_meshes(hands)
+    if not hands or not found:
+        return asked
     colors = colors_of(titles)
-    meshes = asked_meshes(hands)
-    for name, column in session.columns.items():
-        found = column.measured.reconstruction if column.measured else None
-        if found is not None and hands and only in (None, name):
-            meshes.append(aligned_mesh(name, found, hands[0], colors[name]))
+    width = max(float(np.ptp(asked[0].verts[:, 0])), float(np.ptp(asked[0].verts[:, 1]))) * _PAIR_WIDTHS
+    meshes = []
+    for place, (name, rec) in enumerate(found.items()):
+        pair = (replace(asked[0], name=f"asked-for-{name}"), aligned_mesh(name, rec, hands[0], colors[name]))
+        shift = np.array([(place - (len(found) - 1) / 2) * width, 0, 0])
+        meshes += [replace(mesh, verts=mesh.verts + shift) for mesh in pair]
     return meshes
 
 

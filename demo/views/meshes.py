@@ -50,11 +50,11 @@ def found_mesh(name: str, found: Reconstruction, color: tuple[int, ...]) -> Name
 
 
 def glb(meshes: Sequence[NamedMesh]) -> bytes:
-    """A binary glTF scene, centred on its first mesh."""
+    """A binary glTF scene around the middle of `meshes`."""
     import trimesh
 
     scene = trimesh.Scene()
-    middle = meshes[0].verts.mean(axis=0) if meshes else np.zeros(3)
+    middle = np.concatenate([mesh.verts for mesh in meshes]).mean(axis=0)
     for mesh in meshes:
         material = trimesh.visual.material.PBRMaterial(
             baseColorFactor=_rgba(mesh.color),

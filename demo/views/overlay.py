@@ -40,16 +40,25 @@ def resize_map(heat: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def blend(
-    image: np.ndarray, heat: np.ndarray, *, peak: float | None = None, opacity: float = 0.75
+    image: np.ndarray, heat: np.ndarray, *, span: tuple[float, float] | None = None, opacity: float = 0.85
 ) -> np.ndarray:
-    """`heat` (h, w) over `image` (H, W, 3) uint8; `peak` is the value drawn brightest, the map's own if None.
+    """`heat` (h, w) over `image` (H, W, 3) uint8; `span` is the darkest and the brightest value.
 
-    The heat covers in proportion to its strength, so that the picture stays visible where nothing attends.
+    Without a span it is the map's own, from least to most: that shows where, and not how much. The heat covers in
+    proportion to its strength, so that the picture stays visible where little attends.
     """
-    peak = float(heat.max()) if peak is None else peak
-    share = np.clip(resize_map(heat, image.shape[:2]) / max(peak, 1e-9), 0, 1)
-    alpha = (opacity * np.sqrt(share))[..., None]
+    low, high = span or span_of([heat])
+    share = np.clip((resize_map(heat, image.shape[:2]) - low) / max(high - low, 1e-9), 0, 1)
+    alpha = (opacity * share)[..., None]
     return np.round(image * (1 - alpha) + colorize(share) * alpha).astype(np.uint8)
+
+
+def span_of(heats: Iterable[np.ndarray | None]) -> tuple[float, float] | None:
+    """The least and the greatest value of several maps: one scale, so that a brighter column attends more."""
+    values = [heat for heat in heats if heat is not None]
+    if not values:
+        return None
+    return min(float(heat.min()) for heat in values), max(float(heat.max()) for heat in values)
 
 
 def word_heat(result: Result, word: str | int, site: str | None = None) -> np.ndarray | None:
@@ -60,12 +69,6 @@ def word_heat(result: Result, word: str | int, site: str | None = None) -> np.nd
     if word == HAND_WORDS:
         return heat[list(result.hand_words)].sum(axis=0) if result.hand_words else None
     return heat[word] if 0 <= int(word) < len(heat) else None
-
-
-def shared_peak(heats: Iterable[np.ndarray | None]) -> float | None:
-    """One scale for several maps, so that a brighter column attends more."""
-    peaks = [float(heat.max()) for heat in heats if heat is not None]
-    return max(peaks, default=None)
 
 
 def word_index(result: Result, word: str) -> int | None:

@@ -283,7 +283,7 @@ def test_inspect_shows_every_panel(compare, session, tmp_path):
     assert "differs" in plans
     other, _ = inspect.word(session, event(word="red"))
     assert other != attention
-    assert inspect.site(session, "up.1")[0] != other
+    assert inspect.site(session, "up.1", False)[0] != other
 
 
 def test_a_download_loads_back_into_another_visit(compare, session, tmp_path, told):

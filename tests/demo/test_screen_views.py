@@ -32,18 +32,20 @@ def test_the_overlay_is_where_the_heat_is():
     assert changed[60:, :].max() == 0
 
 
-def test_no_heat_changes_nothing():
+def test_even_heat_changes_nothing():
     image = np.random.default_rng(0).integers(0, 255, (96, 64, 3), np.uint8)
-    assert np.array_equal(overlay.blend(image, np.zeros((12, 8), np.float32)), image)
+    assert np.array_equal(overlay.blend(image, np.full((12, 8), 0.3, np.float32)), image)
 
 
-def test_one_peak_makes_columns_comparable():
+def test_one_span_makes_columns_comparable():
     image = np.zeros((8, 8, 3), np.uint8)
-    weak, strong = np.full((4, 4), 0.1, np.float32), np.full((4, 4), 0.4, np.float32)
-    peak = overlay.shared_peak([weak, None, strong])
-    assert peak == pytest.approx(0.4)
-    assert overlay.blend(image, weak, peak=peak).sum() < overlay.blend(image, strong, peak=peak).sum()
+    weak = np.linspace(0, 0.1, 16, dtype=np.float32).reshape(4, 4)
+    strong = 4 * weak
+    span = overlay.span_of([weak, None, strong])
+    assert span == (0, pytest.approx(0.4))
+    assert overlay.blend(image, weak, span=span).sum() < overlay.blend(image, strong, span=span).sum()
     assert np.array_equal(overlay.blend(image, weak), overlay.blend(image, strong))
+    assert overlay.span_of([None]) is None
 
 
 def test_colours_get_lighter_all_the_way():
