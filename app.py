@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, metavar="DIR", default=ROOT / "cache", help="kept pictures")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; found by itself when left out")
     parser.add_argument("--share", action="store_true", help="a public link through gradio's servers")
-    parser.add_argument("--study", metavar="URL", help="the study's database; SQLite in the cache by default")
+    parser.add_argument("--study", metavar="URL", help="the study's database; data/study.db by default")
     parser.add_argument("--token", default=os.environ.get("HANDLAB_TOKEN"), help="opens the owner's pages")
     parser.add_argument("--mcp", action="store_true", help="serve the endpoints to agents too: gradio[mcp]")
     parser.add_argument("--gallery-only", action="store_true", help="shipped results, no engine")

@@ -31,8 +31,8 @@ def serve(chosen: argparse.Namespace, root: Path) -> None:
 def launch(services: Services, chosen: argparse.Namespace, *, prevent_thread_lock: bool) -> Any:
     """Start the server; the demo, whose `close()` ends it when the caller goes on."""
     mimetypes.add_type("text/javascript", ".js")  # some systems' tables lack it, and modules need it
-    store = chosen.study or f"sqlite:///{chosen.cache / 'study.db'}"
-    demo = create_demo(services, study_store=store, token=chosen.token)
+    # Without a URL the study keeps its own place under data/: answers must not lie in a cache that may be cleared.
+    demo = create_demo(services, study_store=chosen.study, token=chosen.token)
     middleware = [Middleware(QuickHead)]
     if chosen.profile not in _OPEN_PROFILES:
         middleware.append(Middleware(ContentSecurityPolicy))

@@ -33,7 +33,8 @@ def served(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     chosen = argparse.Namespace(
-        host="127.0.0.1", port=port, share=False, study=f"sqlite:///{folder / 'study.db'}", cache=folder / "cache", token=None, mcp=False,
+        host="127.0.0.1", port=port, share=False, cache=folder / "cache", token=None, mcp=False,
+        study=f"sqlite:///{folder / 'study.db'}",
         profile="embedded",
     )  # fmt: skip
     demo = launch(world, chosen, prevent_thread_lock=True)
