@@ -1,7 +1,7 @@
 """`python -m engine.train STAGE… [--recipe cpu|full|toy|FILE]`: trains, resumes, and ships the embedded weights.
 
-Stages in order: autoencoder, latents, base, controlnet, sesahand, hand1000, sd_ft, ship; `all` is all of them. A stage
-that is done is only loaded; one that was killed goes on where it was.
+Stages in order: autoencoder, latents, base, controlnet, sesahand, hand1000, sd_ft, controlnet-depth (HandRefiner's),
+handbooster, ship; `all` is all of them. A stage that is done is only loaded; one that was killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from pathlib import Path
 from engine.train.recipe import Recipe, load_recipe
 from engine.types import UserError
 
-STAGES = ("autoencoder", "latents", "base", "controlnet", "sesahand", "hand1000", "sd_ft", "ship")
+STAGES = (
+    "autoencoder", "latents", "base", "controlnet", "sesahand", "hand1000", "sd_ft",
+    "controlnet-depth", "handbooster", "ship",
+)  # fmt: skip
 
 
 def parse(argv: list[str] | None) -> tuple[list[str], Recipe, Path]:
@@ -51,7 +54,9 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
 
     last = max(STAGES.index(stage) for stage in stages)
     out = Path(recipe.out)
-    pictures = open_pictures(recipe.data, size=recipe.size, limit=recipe.limit, mirror=recipe.mirror)
+    pictures = open_pictures(
+        recipe.data, size=recipe.size, limit=recipe.limit, mirror=recipe.mirror, hints=recipe.hints
+    )
     vae = autoencoder.train(recipe, pictures)
     if last == 0:
         return
@@ -70,6 +75,9 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
         made.hand1000 = hand1000.train(recipe, world, unet)
     if last >= STAGES.index("sd_ft"):
         made.sd_ft = hand1000.train(recipe, world, unet, "sd_ft")
+    for name in ("controlnet-depth", "handbooster"):
+        if last >= STAGES.index(name):
+            made.branches[name] = control.train(name, recipe, world, unet, made.controlnet)
     if "ship" in stages:
         ship.ship(made, recipe, assets)
 

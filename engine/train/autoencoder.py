@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.train.data import Pictures
+from engine.train.diffusion import start_from
 from engine.train.loop import Stage, fit
 from engine.train.recipe import Recipe
+from engine.weights import pick_device
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -63,8 +65,11 @@ def crops(pictures: Pictures, rng: np.random.Generator, batch: int, size: int) -
 
 def train(recipe: Recipe, pictures: Pictures) -> AutoencoderKL:
     """Absolute error of colours and of their differences at two scales (edges are what fingers are), small KL."""
-    settings = recipe.stage("autoencoder")
     vae = build_vae(recipe)
+    if recipe.start:
+        start_from(vae, recipe, "vae")
+        return vae.to(pick_device()).requires_grad_(False).eval()
+    settings = recipe.stage("autoencoder")
     crop = min(int(settings.options.get("crop", 128)), recipe.size)
     kl_weight, edge_weight = float(settings.options["kl"]), float(settings.options["edges"])
 
@@ -140,6 +145,7 @@ def encode_all(vae: AutoencoderKL, pictures: Pictures, folder: Path) -> np.ndarr
     """(N, C, h, w) float16 latents (posterior means), computed once and kept in `folder`; resumable."""
     import torch
 
+    folder.mkdir(parents=True, exist_ok=True)
     path, mark = folder / "latents.npy", folder / "latents.count"
     c, down = vae.config.latent_channels, 2 ** (len(vae.config.block_out_channels) - 1)
     shape = (len(pictures), c, pictures.images.shape[1] // down, pictures.images.shape[2] // down)

@@ -19,6 +19,7 @@ from engine.train.diffusion import (
     denoising_loss,
     dropped,
     prefix_residuals,
+    start_from,
 )
 from engine.train.loop import Stage, fit
 from engine.train.recipe import Recipe
@@ -31,6 +32,9 @@ def train(recipe: Recipe, world: World) -> tuple[UNet2DConditionModel, ControlNe
     settings = recipe.stage("base")
     unet = build_unet(recipe)
     branch = build_controlnet(unet, recipe)
+    if recipe.start:
+        start_from(unet, recipe, "unet")
+        start_from(branch, recipe, "controlnet")
     captions = BaseCaptions(world.rows, recipe.seed)
     controlled = round(settings.batch * float(settings.options["control_share"]))
     drop = float(settings.options["drop_text"])

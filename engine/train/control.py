@@ -1,4 +1,5 @@
-"""Stages 3 and 4: the control branch on a frozen base. `controlnet` as published; `sesahand` adds its two modules.
+"""Control branches on a frozen base. `controlnet` as published; `sesahand` adds its two modules; those of other
+hints (depth, normals) begin as the mesh image's branch.
 
 SesaHand trains and samples with both: hierarchical structural fusion inside the branch, and the bias on hand
 tokens in the frozen decoder's cross-attention, with four-part prompts (papers/sesahand.md 5 to 7).
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def train(
     name: str, recipe: Recipe, world: World, unet: UNet2DConditionModel, start: ControlNetModel
 ) -> ControlNetModel:
-    """name: "controlnet" or "sesahand". `start` is copied, not changed."""
+    """name: "sesahand", "controlnet" or one of another hint, as the recipe says. `start` is copied, not changed."""
     from engine.attention import BoostHand, attend
     from engine.structure import StructuralFusion, fuse
 
@@ -35,9 +36,10 @@ def train(
     hand_weight = float(settings.options.get("hand_weight", 1.0))
     boost = BoostHand(alpha=float(settings.options.get("alpha", 2.0)))
     size = world.latents.shape[2:]
+    hint = str(settings.options.get("hint", "mesh"))
 
     def loss(step, rng, generator):
-        index = rng.integers(0, len(world), settings.batch)
+        index = world.draw(rng, settings.batch, hint)
         noisy, t, target = world.noised(world.clean(index), generator)
         prompts = dropped(captions(index, rng), rng, drop)
         text = world.text(prompts)
@@ -48,7 +50,11 @@ def train(
                     attend(unet, [boost.control(world.texts.hand_tokens(prompts).to(world.device))])
                 )
             down, mid = branch(
-                noisy, t, encoder_hidden_states=text, controlnet_cond=world.hints(index), return_dict=False
+                noisy,
+                t,
+                encoder_hidden_states=text,
+                controlnet_cond=world.hints(index, hint),
+                return_dict=False,
             )
             pred = unet(
                 noisy, t, text, down_block_additional_residuals=list(down), mid_block_additional_residual=mid

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +34,20 @@ class Pictures:
     meshes: np.ndarray  # (N, H, W) uint8
     rows: list[dict]  # captions, semantics, attributes
     folder: Path
+    hints: dict[str, np.ndarray] = field(default_factory=dict)  # kind -> (N, H, W, 3) uint8, no mirror images
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
-def open_pictures(folder: str | Path, *, size: int, limit: int = 1_000_000, mirror: bool = False) -> Pictures:
+def open_pictures(
+    folder: str | Path,
+    *,
+    size: int,
+    limit: int = 1_000_000,
+    mirror: bool = False,
+    hints: tuple[str, ...] = (),
+) -> Pictures:
     """Decodes the shards of `folder` on first use; afterwards the arrays are only mapped."""
     from engine.corpus.shards import load_arrays
 
@@ -66,12 +74,32 @@ def open_pictures(folder: str | Path, *, size: int, limit: int = 1_000_000, mirr
         os.replace(aside, cache / "rows.json")
         log.info("decoded %d pictures", n)
     rows = json.loads((cache / "rows.json").read_text())[:limit]
+    for kind in hints:
+        if not (cache / f"{kind}.npy").is_file():
+            draw_hints(folder, cache, kind, size, limit)
     return Pictures(
+        hints={kind: np.load(cache / f"{kind}.npy", mmap_mode="r")[:limit] for kind in hints},
         images=np.load(cache / "images.npy", mmap_mode="r")[: len(rows)],
         meshes=np.load(cache / "meshes.npy", mmap_mode="r")[: len(rows)],
         rows=rows,
         folder=folder,
     )
+
+
+def draw_hints(folder: Path, cache: Path, kind: str, size: int, limit: int) -> None:
+    """The hint images of a corpus's hands, drawn once: (N, H, W, 3) in `cache`/<kind>.npy."""
+    from engine.corpus.shards import load_arrays
+    from engine.render import render_hint
+    from engine.types import from_json
+
+    columns = load_arrays(folder, ("hands", "camera"), limit)
+    aside = cache / f"{kind}.tmp.npy"
+    shape = (len(columns["hands"]), size, size, 3)
+    out = np.lib.format.open_memmap(aside, "w+", np.uint8, shape)
+    for i, (hands, camera) in enumerate(zip(columns["hands"], columns["camera"], strict=True)):
+        out[i] = render_hint(kind, from_json(hands), from_json(camera), (size, size))
+    out.flush()
+    os.replace(aside, cache / f"{kind}.npy")
 
 
 def cache_folder(folder: Path, size: int, mirror: bool) -> Path:

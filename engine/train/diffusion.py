@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.train.data import Pictures, TextBank
 from engine.train.recipe import Recipe
+from engine.types import UserError
 
 if TYPE_CHECKING:
     from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
@@ -26,6 +28,16 @@ def build_unet(recipe: Recipe) -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=recipe.size // down, in_channels=channels, out_channels=channels, **recipe.unet
     )
+
+
+def start_from(model, recipe: Recipe, entry: str) -> None:
+    """The entry's shipped weights into `model`, which has their architecture."""
+    from safetensors.torch import load_file
+
+    path = Path(recipe.start) / entry / "diffusion_pytorch_model.safetensors"
+    if not path.is_file():
+        raise UserError(f"The recipe goes on from {path}, which is not there.")
+    model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
 
 
 def build_controlnet(unet: UNet2DConditionModel, recipe: Recipe) -> ControlNetModel:
@@ -51,6 +63,7 @@ class World:
     images: np.ndarray  # (N, H, W, 3) uint8
     latents: Tensor  # (N, C, h, w) float16
     meshes: Tensor  # (N, H, W) uint8
+    more_hints: dict[str, Tensor] = field(default_factory=dict)  # kind -> (N or N / 2, H, W, 3) uint8
     texts: TextBank
     scheduler: DDIMScheduler
 
@@ -70,6 +83,7 @@ class World:
             images=pictures.images,
             latents=tensor(latents),
             meshes=tensor(pictures.meshes),
+            more_hints={kind: tensor(images) for kind, images in pictures.hints.items()},
             texts=texts,
             scheduler=scheduler,
         )
@@ -81,8 +95,14 @@ class World:
     def device(self) -> str:
         return str(self.latents.device)
 
-    def hints(self, index: np.ndarray) -> Tensor:
-        """(B, 3, H, W) in [0, 1]: the mesh image, grey in three channels."""
+    def draw(self, rng: np.random.Generator, count: int, hint: str = "mesh") -> np.ndarray:
+        """(count,) indices of pictures that have this hint."""
+        return rng.integers(0, len(self) if hint == "mesh" else len(self.more_hints[hint]), count)
+
+    def hints(self, index: np.ndarray, kind: str = "mesh") -> Tensor:
+        """(B, 3, H, W) in [0, 1]; the mesh image is grey in three channels."""
+        if kind != "mesh":
+            return self.more_hints[kind][self._at(index)].permute(0, 3, 1, 2).float() / 255
         grey = self.meshes[self._at(index)].float() / 255
         return grey[:, None].expand(-1, 3, -1, -1)
 

@@ -6,7 +6,7 @@ Stage III the UNet learns with that embedding frozen.
 
 As published, II and III are interleaved: here batch by batch, there picture by picture (papers/hand1000.md 4.2).
 Switches, all in the recipe: share (lambda; 1 = no fusion, which is fine-tuned SD), embedding_steps, unet_steps,
-zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, per_gesture.
+zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, hand_weight.
 """
 
 from __future__ import annotations
@@ -127,6 +127,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
     fc_seed = int(options.get("fc_seed", 1000))
     inner, outer = int(options["embedding_steps"]), int(options["unet_steps"])
     embedding_lr = float(options.get("embedding_lr", 1e-3))
+    hand_weight = float(options.get("hand_weight", 1.0))
 
     captions = GestureCaptions(world.rows)
     rows = [i for i, row in enumerate(world.rows) if row["attributes"]["gesture"] in gestures]
@@ -155,7 +156,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
             "reseed_per_batch", False
         ):  # the published code's torch.manual_seed(0) before each picture
             generator.manual_seed(0)
-        x0 = world.clean(index)
+        x0, weight = world.clean(index), world.hand_weights(index, hand_weight)
         embedding = world.text([texts[i] for i in index])
         if share < 1:
             learned = torch.stack([fused[texts[i], of[i]] for i in index]).float().to(world.device)
@@ -166,7 +167,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
         adam = torch.optim.Adam([embedding], lr=embedding_lr)
         for _ in range(inner):  # stage II
             noisy, t, target = world.noised(x0, generator)
-            value = denoising_loss(unet(noisy, t, embedding).sample, target)
+            value = denoising_loss(unet(noisy, t, embedding).sample, target, weight)
             (embedding.grad,) = torch.autograd.grad(value, embedding)
             adam.step()
         unet.requires_grad_(True)
@@ -178,7 +179,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
         total = 0.0
         for _ in range(outer):  # stage III
             noisy, t, target = world.noised(x0, generator)
-            value = denoising_loss(unet(noisy, t, embedding).sample, target)
+            value = denoising_loss(unet(noisy, t, embedding).sample, target, weight)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             torch.nn.utils.clip_grad_norm_(params, settings.clip)

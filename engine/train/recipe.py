@@ -45,11 +45,20 @@ class Recipe:
     seed: int = 0
     size: int = 256  # px
     mirror: bool = False  # also every picture's mirror image
+    start: str = (
+        ""  # folder of embedded weights to go on from: autoencoder kept, base and control branch tuned on
+    )
     vae: dict[str, Any] = field(default_factory=dict)  # AutoencoderKL arguments
     unet: dict[str, Any] = field(default_factory=dict)  # UNet2DConditionModel arguments
     hint_channels: tuple[int, ...] = (8, 16, 32, 96, 128)  # ControlNet's conditioning_embedding_out_channels
     scheduler: dict[str, Any] = field(default_factory=dict)  # DDIMScheduler arguments
     stages: dict[str, StageSettings] = field(default_factory=dict)
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """Kinds of hint images that its stages need beside the mesh image."""
+        kinds = {str(s.options.get("hint", "mesh")) for s in self.stages.values()}
+        return tuple(sorted(kinds - {"mesh"}))
 
     def stage(self, name: str) -> StageSettings:
         if name not in self.stages:

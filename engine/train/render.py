@@ -20,13 +20,25 @@ from engine.train.data import cache_folder, create_arrays, mirrored_text
 log = logging.getLogger(__name__)
 
 
-def render(folder: Path, *, count: int, workers: int, size: int, level: str, seed: int, mirror: bool) -> None:
+def render(
+    folder: Path,
+    *,
+    count: int,
+    workers: int,
+    size: int,
+    level: str,
+    seed: int,
+    mirror: bool,
+    hints: tuple[str, ...] = (),
+) -> None:
     """Fills the arrays of `folder`; worker k draws the pictures k, k + workers, …, so early rows come first."""
     cache = cache_folder(folder, size, mirror)
     create_arrays(cache, count, size, mirror)
+    for kind in hints:
+        np.lib.format.open_memmap(cache / f"{kind}.npy", "w+", np.uint8, (count, size, size, 3)).flush()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", LP_NUM_THREADS="0")
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        jobs = [(cache, k, workers, count, level, seed, mirror) for k in range(workers)]
+        jobs = [(cache, k, workers, count, level, seed, mirror, hints) for k in range(workers)]
         parts = pool.map(_work, jobs, chunksize=1)
     rows = [parts[i % workers][i // workers] for i in range(count)]
     if mirror:
@@ -43,17 +55,21 @@ def ready(folder: Path, *, workers: int, size: int, mirror: bool) -> int:
     return min(int(m.read_text() or 0) if m.is_file() else 0 for m in marks) * workers
 
 
-def _work(job: tuple[Path, int, int, int, str, int, bool]) -> list[dict]:
+def _work(job: tuple[Path, int, int, int, str, int, bool, tuple[str, ...]]) -> list[dict]:
     from engine.corpus.make import Recipe, make_sample
+    from engine.render import render_hint
 
-    cache, k, workers, count, level, seed, mirror = job
+    cache, k, workers, count, level, seed, mirror, hints = job
     images = np.load(cache / "images.npy", mmap_mode="r+")
     meshes = np.load(cache / "meshes.npy", mmap_mode="r+")
+    drawn = {kind: np.load(cache / f"{kind}.npy", mmap_mode="r+") for kind in hints}
     recipe = Recipe(level=level, split="train", seed=seed)
     rows = []
     for i in range(k, count, workers):
         sample = make_sample(recipe, i)
         images[i], meshes[i] = sample.image, sample.mesh[..., 0]
+        for kind, out in drawn.items():
+            out[i] = render_hint(kind, sample.hands, sample.camera, sample.image.shape[:2])
         if mirror:
             images[count + i], meshes[count + i] = images[i, :, ::-1], meshes[i, :, ::-1]
         rows.append(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ class Made:
     sesahand: ControlNetModel | None = None
     hand1000: Tuned | None = None
     sd_ft: Tuned | None = None
+    branches: dict[str, ControlNetModel] = field(default_factory=dict)  # of other hints than the mesh image
 
 
 def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[st
         copy.load_state_dict(model.state_dict())
         copy.to(torch.float16).save_pretrained(root / name)
 
-    def difference(name: str, tuned, base) -> None:
+    def difference(name: str, tuned, base, rank: int = rank) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
         kept = save_difference(root / name / DIFFERENCE, tuned.state_dict(), base.state_dict(), rank=rank)
         report["kept"][name] = round(kept, 4)
@@ -66,7 +67,9 @@ def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[st
         difference("hand1000", made.hand1000.unet, made.unet)
         save_gestures(root / "hand1000", made.hand1000.gestures())
     if made.sd_ft is not None:
-        difference("sd_ft", made.sd_ft.unet, made.unet)
+        difference("sd_ft", made.sd_ft.unet, made.unet, rank // 2)
+    for name, branch in made.branches.items():
+        difference(name, branch, made.controlnet, rank // 2)
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.name != "weights.json":
             report["files"][str(path.relative_to(root))] = {

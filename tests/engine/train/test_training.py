@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.train.__main__ import STAGES
 from engine.train.data import cache_folder, create_arrays, mirrored_text, open_pictures
 from engine.train.loop import Stage, fit, schedule
 from engine.train.recipe import StageSettings, load_recipe
@@ -38,6 +39,8 @@ def recipe(tmp_path_factory):
     meshes[:, 20:40, 10:30] = 200
     images.flush()
     meshes.flush()
+    for kind in toy.hints:
+        np.save(cache / f"{kind}.npy", rng.integers(0, 255, (4, toy.size, toy.size, 3), np.uint8))
     (cache / "rows.json").write_text(json.dumps([row(i) for i in range(4)]))
     stage_one = root / "runs" / "hand1000"
     stage_one.mkdir(parents=True)
@@ -47,7 +50,7 @@ def recipe(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shipped(recipe, tmp_path_factory):
-    from engine.train.__main__ import STAGES, run
+    from engine.train.__main__ import run
 
     assets = tmp_path_factory.mktemp("assets")
     run(list(STAGES), recipe, assets)
@@ -59,7 +62,7 @@ class TestStages:
         for entry in ("vae", "unet", "controlnet"):
             assert (shipped / entry / "config.json").is_file()
             assert (shipped / entry / "diffusion_pytorch_model.safetensors").is_file()
-        for entry in ("sesahand", "hand1000", "sd_ft"):
+        for entry in ("sesahand", "hand1000", "sd_ft", "controlnet-depth", "handbooster"):
             assert (shipped / entry / "difference.safetensors").is_file()
         assert (shipped / "scheduler" / "scheduler_config.json").is_file()
 
@@ -67,7 +70,7 @@ class TestStages:
         report = json.loads((shipped / "weights.json").read_text())
         files = {str(p.relative_to(shipped)) for p in shipped.rglob("*") if p.is_file()} - {"weights.json"}
         assert set(report["files"]) == files
-        assert set(report["stages"]) == {"autoencoder", "base", "controlnet", "sesahand", "hand1000", "sd_ft"}
+        assert set(report["stages"]) == set(STAGES) - {"latents", "ship"}
 
     def test_a_done_stage_is_loaded_and_not_trained_again(self, recipe, shipped, tmp_path):
         from engine.train.__main__ import run
@@ -76,6 +79,26 @@ class TestStages:
         run(["ship"], recipe, tmp_path)
         again = tmp_path / "weights" / "embedded" / "unet" / "diffusion_pytorch_model.safetensors"
         assert again.read_bytes() == before
+
+    def test_a_recipe_goes_on_from_shipped_weights(self, recipe, shipped, tmp_path):
+        """No autoencoder of its own; the base begins where the shipped one ended."""
+        from safetensors.torch import load_file
+
+        from engine.train.__main__ import run
+
+        still = {name: dataclasses.replace(s, lr=0.0, weight_decay=0.0) for name, s in recipe.stages.items()}
+        more = dataclasses.replace(recipe, start=str(shipped), out=str(tmp_path / "runs"), stages=still)
+        run(["base"], more, tmp_path)
+        state = torch.load(tmp_path / "runs" / "base" / "state.pt", weights_only=True)["modules"]["unet"]
+        for name, value in load_file(shipped / "unet" / "diffusion_pytorch_model.safetensors").items():
+            torch.testing.assert_close(state[name], value.float())
+
+    def test_a_recipe_that_goes_on_from_nothing_says_so(self, recipe, tmp_path):
+        from engine.train.__main__ import run
+
+        more = dataclasses.replace(recipe, start=str(tmp_path / "none"), out=str(tmp_path / "runs"))
+        with pytest.raises(UserError, match="not there"):
+            run(["base"], more, tmp_path)
 
     def test_hand1000_keeps_what_belongs_together(self, shipped):
         from engine.weights import load_gestures
@@ -217,10 +240,15 @@ class TestRecipes:
     @pytest.mark.parametrize("name", ["cpu", "full", "toy"])
     def test_shipped_recipes_load(self, name):
         recipe = load_recipe(name)
-        assert {"autoencoder", "base", "controlnet", "sesahand", "hand1000", "sd_ft"} == set(recipe.stages)
+        assert set(STAGES) - {"latents", "ship"} == set(recipe.stages)
+
+    def test_the_recipe_that_goes_on_has_every_stage_but_the_autoencoder(self):
+        recipe = load_recipe("continue")
+        assert set(STAGES) - {"latents", "ship", "autoencoder"} == set(recipe.stages)
+        assert recipe.start == "assets/weights/embedded"
 
     def test_an_unknown_recipe_is_one_sentence(self):
-        with pytest.raises(UserError, match="cpu, full, toy"):
+        with pytest.raises(UserError, match="continue, cpu, full, toy"):
             load_recipe("nothing")
 
     def test_no_pictures_says_what_to_run(self, tmp_path):
