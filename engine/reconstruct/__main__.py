@@ -34,7 +34,7 @@ def main() -> None:
     calibrate.add_argument("--observations", type=Path, default=OBSERVATIONS)
     train = commands.add_parser("train", help="the lifter; after calibrate")
     train.add_argument("--observations", type=Path, default=OBSERVATIONS)
-    train.add_argument("--steps", type=int, default=8000)
+    train.add_argument("--steps", type=int, default=6000)
     converter = commands.add_parser("convert", help="a checkpoint of HaMeR or WiLoR to safetensors")
     converter.add_argument("checkpoint", type=Path)
     converter.add_argument("out", type=Path)

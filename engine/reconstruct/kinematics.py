@@ -30,8 +30,8 @@ def _moves() -> np.ndarray:
 
 _MOVES = _moves()
 # Joints that share a depth in the tree are computed together: roots of fingers, middles, ends.
-_LEVELS = [np.arange(1, 16, 3) + i for i in range(3)]
-_LEVEL_PARENTS = [np.array(PARENTS)[level] for level in _LEVELS]
+LEVELS = [np.arange(1, 16, 3) + i for i in range(3)]
+LEVEL_PARENTS = [np.array(PARENTS)[level] for level in LEVELS]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Skeleton:
         origin_dirs = np.zeros((16, 3, 10))
         axes = np.zeros((16, 3, 3))  # in the world, columns
         R[0], origin[0], origin_dirs[0] = orient, joints[0], self.joint_dirs[0]
-        for level, parents in zip(_LEVELS, _LEVEL_PARENTS, strict=True):
+        for level, parents in zip(LEVELS, LEVEL_PARENTS, strict=True):
             above = R[parents]
             R[level] = above @ local[level - 1]
             axes[level] = above @ local_axes[level - 1]

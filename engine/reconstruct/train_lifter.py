@@ -15,11 +15,11 @@ from torch import nn
 
 from engine.hand import anatomy, pose_hand, rotation
 from engine.hand.gesture import load_gestures
-from engine.hand.joints import OPENPOSE_FROM_MANO, PARENTS
+from engine.hand.joints import OPENPOSE_FROM_MANO
 from engine.hand.model import model_of
 from engine.reconstruct.calibration import load_calibration
 from engine.reconstruct.fit import Landmarks
-from engine.reconstruct.kinematics import FINGER_ENDS, FRAME, Skeleton, skeleton
+from engine.reconstruct.kinematics import FINGER_ENDS, FRAME, LEVEL_PARENTS, LEVELS, Skeleton, skeleton
 from engine.reconstruct.lifter import FEATURES, FILE, LOG_VARIANCE_RANGE, OUTPUTS, lifter_features
 from engine.reconstruct.observations import Observation
 from engine.reconstruct.trials import UPRIGHT
@@ -49,7 +49,7 @@ class Examples:
     features: np.ndarray  # (N, 105)
     angles: np.ndarray  # (N, 15, 3) rad
     orient: np.ndarray  # (N, 3, 3) in the features' frame
-    betas: np.ndarray  # (N, 10)
+    joints: np.ndarray  # (N, 21, 3) m about their mean, in the features' frame
 
     def __len__(self) -> int:
         return len(self.features)
@@ -87,25 +87,38 @@ class TorchSkeleton:
     """`Skeleton.pose` for a batch, with gradients."""
 
     def __init__(self, bones: Skeleton, offsets_m: np.ndarray) -> None:
-        self.axes, self.joints, self.joint_dirs, self.tips, self.tip_dirs, self.offsets = (
+        self.cross, self.joints, self.joint_dirs, self.tips, self.tip_dirs, self.offsets = (
             torch.tensor(a, dtype=torch.float32)
-            for a in (bones.axes, bones.joints, bones.joint_dirs, bones.tips, bones.tip_dirs, offsets_m)
+            for a in (
+                rotation.skew(bones.axes),
+                bones.joints,
+                bones.joint_dirs,
+                bones.tips,
+                bones.tip_dirs,
+                offsets_m,
+            )
         )
+        self.cross_squared = self.cross @ self.cross  # (15, 3 angles, 3, 3)
 
     def __call__(
         self, angles: torch.Tensor, orient: torch.Tensor, betas: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """angles (B, 15, 3), orient (B, 3, 3), betas (B, 10) -> joints and landmarks (B, 21, 3) m."""
-        bend, spread, twist = (_exp(self.axes[:, i] * angles[..., i, None]) for i in range(3))
+        sine, versine = torch.sin(angles)[..., None, None], (1 - torch.cos(angles))[..., None, None]
+        turns = torch.eye(3) + sine * self.cross + versine * self.cross_squared  # Rodrigues
+        bend, spread, twist = turns.unbind(2)
         local = bend @ spread @ twist
         joints = self.joints + torch.einsum("jxb,nb->njx", self.joint_dirs, betas)
         tips = self.tips + torch.einsum("jxb,nb->njx", self.tip_dirs, betas)
-        turns, places = [orient], [joints[:, 0]]
-        for joint, parent in enumerate(PARENTS[1:], start=1):
-            arm = joints[:, joint] - joints[:, parent]
-            places.append(places[parent] + _turned(turns[parent], arm))
-            turns.append(turns[parent] @ local[:, joint - 1])
-        turn, place = torch.stack(turns, 1), torch.stack(places, 1)
+        order = [0, *np.concatenate(LEVELS)]
+        turn, place = orient[:, None], joints[:, :1]  # of the wrist, then level by level
+        for level, parents in zip(LEVELS, LEVEL_PARENTS, strict=True):
+            above = [order.index(parent) for parent in parents]
+            arms = joints[:, level] - joints[:, parents]
+            place = torch.cat([place, place[:, above] + _turned(turn[:, above], arms)], 1)
+            turn = torch.cat([turn, turn[:, above] @ local[:, level - 1]], 1)
+        back = np.argsort(order)
+        turn, place = turn[:, back], place[:, back]
         ends = list(FINGER_ENDS)
         tips = place[:, ends] + _turned(turn[:, ends], tips - joints[:, ends])
         points = torch.cat([place, tips], 1)[:, list(OPENPOSE_FROM_MANO)]
@@ -120,8 +133,9 @@ def observed_examples(observations: Sequence[Observation]) -> tuple[Examples, np
         hand, seen = observation.as_right()
         features, to_camera = seen.features()
         orient = to_camera.T @ rotation.exp(np.array(hand.global_orient))
-        rows.append((features, anatomy.to_anatomy(hand.hand_pose), orient, hand.betas))
         posed = pose_hand(hand)
+        joints = (posed.joints - posed.joints.mean(axis=0)) @ to_camera
+        rows.append((features, anatomy.to_anatomy(hand.hand_pose), orient, joints))
         truth = posed.joints + np.einsum("kab,kb->ka", posed.T_world_joint[FRAME, :3, :3], offsets)
         error = features - _true_features(truth, seen)
         if np.abs(error[:42]).mean() < TOO_FAR / 2:
@@ -141,12 +155,13 @@ def made_up_examples(n: int, rng: np.random.Generator) -> Examples:
     orient = rotation.exp(pitch) @ rotation.exp(np.stack([none, yaw, none], axis=1)) @ UPRIGHT
     bones = TorchSkeleton(skeleton(model_of("right")), load_calibration().offsets_m)
     with torch.no_grad():
-        _, landmarks = bones(*(torch.tensor(a, dtype=torch.float32) for a in (angles, orient, betas)))
+        joints, landmarks = bones(*(torch.tensor(a, dtype=torch.float32) for a in (angles, orient, betas)))
     points = landmarks.numpy().astype(float)
     points -= points.mean(axis=1, keepdims=True)
     points[..., 2] += rng.uniform(0.45, 1.2, (n, 1))
     features, turn = lifter_features(points[..., :2] / points[..., 2:], points)
-    return Examples(features, angles, turn @ orient, betas)
+    joints = joints.numpy() - joints.numpy().mean(axis=1, keepdims=True)
+    return Examples(features, angles, turn @ orient, joints @ np.swapaxes(turn, 1, 2))
 
 
 def made_up_angles(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -163,7 +178,7 @@ def made_up_angles(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def train(
-    observations: Sequence[Observation], *, steps: int = 8000, made_up: int = 120_000, seed: int = 0
+    observations: Sequence[Observation], *, steps: int = 6000, made_up: int = 120_000, seed: int = 0
 ) -> Network:
     """Adam on joints, angles and the angles' spread."""
     rng = np.random.default_rng(seed)
@@ -197,7 +212,7 @@ def save(network: Network, path: Path = FILE) -> None:
 def _batch(
     invented: Examples, observed: Examples, errors: np.ndarray, rng: np.random.Generator
 ) -> tuple[torch.Tensor, ...]:
-    """Features with errors, angles, orientation, betas: made-up hands and observed ones."""
+    """Features with errors, angles and joints: of made-up hands and of observed ones."""
     count = round(BATCH * OBSERVED_SHARE)
     i, j = rng.integers(len(invented), size=BATCH - count), rng.integers(len(observed), size=count)
     lent = errors[rng.integers(len(errors), size=len(i))] * rng.uniform(*ERROR_SCALE, (len(i), 1))
@@ -205,7 +220,7 @@ def _batch(
     columns[0] = columns[0] + rng.normal(0, NOISE, columns[0].shape)
     columns += [
         np.concatenate([getattr(invented, name)[i], getattr(observed, name)[j]])
-        for name in ("angles", "orient", "betas")
+        for name in ("angles", "joints")
     ]
     return tuple(torch.tensor(c, dtype=torch.float32) for c in columns)
 
@@ -215,33 +230,20 @@ def _loss(
     bones: TorchSkeleton,
     features: torch.Tensor,
     angles: torch.Tensor,
-    orient: torch.Tensor,
-    betas: torch.Tensor,
+    joints: torch.Tensor,
 ) -> torch.Tensor:
-    mean, log_variance, turn = network(features)
-    got, _ = bones(mean, turn, torch.zeros_like(betas))  # the lifter knows nothing of shape
-    with torch.no_grad():
-        true, _ = bones(angles, orient, betas)
-    gap = (got - got.mean(1, keepdim=True)) - (true - true.mean(1, keepdim=True))
+    mean, log_variance, orient = network(features)
+    got, _ = bones(mean, orient, torch.zeros(len(mean), 10))  # the lifter knows nothing of shape
+    gap_cm = (got - got.mean(1, keepdim=True) - joints).norm(dim=-1) * 100
     square = (mean - angles) ** 2
     spread = 0.5 * (square.detach() * torch.exp(-log_variance) + log_variance)
-    joints_cm = gap.norm(dim=-1).mean() * 100
-    return JOINTS_WEIGHT * joints_cm + ANGLES_WEIGHT * square.mean() + SPREAD_WEIGHT * spread.mean()
+    return JOINTS_WEIGHT * gap_cm.mean() + ANGLES_WEIGHT * square.mean() + SPREAD_WEIGHT * spread.mean()
 
 
 def _true_features(landmarks_m: np.ndarray, seen: Landmarks) -> np.ndarray:
     """(105,): the features that faultless landmarks (21, 3), camera frame, have in the same view."""
     ahead = landmarks_m @ seen.view
     return lifter_features(ahead[:, :2] / ahead[:, 2:], ahead)[0]
-
-
-def _exp(rotvec: torch.Tensor) -> torch.Tensor:
-    """(..., 3) rad -> (..., 3, 3), Rodrigues."""
-    angle = rotvec.norm(dim=-1).clamp_min(1e-8)[..., None, None]
-    x, y, z = (rotvec / angle[..., 0]).unbind(-1)
-    none = torch.zeros_like(x)
-    K = torch.stack([none, -z, y, z, none, -x, -y, x, none], -1).reshape(*rotvec.shape[:-1], 3, 3)
-    return torch.eye(3) + torch.sin(angle) * K + (1 - torch.cos(angle)) * (K @ K)
 
 
 def _turned(turn: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:

@@ -101,8 +101,9 @@ def test_an_angle_beyond_its_limit_stays_at_it():
     points_px, world_m, hand, camera = ideal_landmarks(2)
     problem = a_problem(fit.seen_as_right(points_px, world_m, camera, hand.side))
     angles = problem.belief.angles.copy()
-    angles[0, 0], angles[4, 0] = 3.0, -3.0  # believed far beyond what a hand can do
-    eager = replace(problem, belief=replace(problem.belief, angles=angles))
+    angles[0, 0], angles[4, 0] = 3.0, -3.0  # believed far beyond what a hand can do, and firmly
+    belief = replace(problem.belief, angles=angles, angles_sd=np.full_like(angles, 0.05))
+    eager = replace(problem, belief=belief)
     found, _ = fit.minimise(eager)
     assert found.angles[0, 0] == anatomy.LIMITS[0, 0, 1]
     assert found.angles[4, 0] == anatomy.LIMITS[4, 0, 0]
