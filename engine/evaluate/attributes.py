@@ -3,7 +3,8 @@ picture.
 
 It stands in for Inception where those weights are not at hand. It reads whole pictures and hand crops with
 one trunk; its last hidden layer is the feature of FD-world and KD-world. It is trained on the corpus alone,
-so it sees what the embedded world varies: clothes, walls, hair, gender, the hand's side and gesture.
+so it sees what the embedded world varies (clothes, walls, hair, gender, the hand's side and gesture) and,
+through faults put in on purpose, how clean a picture is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from engine.evaluate.faults import FAULTS, with_faults
 from engine.types import UserError
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ WIDTHS = (48, 96, 128, 160)
 FEATURES = 128
 UNKNOWN = -1  # a label that does not count in the loss
 ON_CROPS = ("side", "gesture")  # what a hand crop can show
+FAULT = "fault"  # the attribute that training adds: engine.evaluate.faults
 
 
 class AttributeNet(nn.Module):
@@ -144,7 +147,8 @@ def train(
     learning_rate: float = 2e-3,
     seed: int = 0,
 ) -> AttributeNet:
-    """Deterministic on one machine; one-cycle AdamW, mirrored pictures with the side's label swapped."""
+    """Deterministic on one machine; one-cycle AdamW; pictures as `augment` makes them."""
+    classes = {**classes, FAULT: FAULTS}
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     net = AttributeNet(classes).to(memory_format=torch.channels_last).train()
@@ -178,7 +182,9 @@ def attribute_loss(logits: Mapping[str, torch.Tensor], labels: Mapping[str, np.n
 
 
 def augment(examples: Examples, classes: Mapping[str, Sequence[str]], rng: np.random.Generator) -> Examples:
-    """Half of the pictures mirrored (a left hand becomes a right one), each shifted by up to 6 px."""
+    """Half of the pictures mirrored (a left hand becomes a right one), each shifted by up to 6 px, with
+    faults.
+    """
     images, labels = examples.images.copy(), {k: v.copy() for k, v in examples.labels.items()}
     mirrored = rng.random(len(images)) < 0.5
     images[mirrored] = images[mirrored, :, ::-1]
@@ -190,18 +196,26 @@ def augment(examples: Examples, classes: Mapping[str, Sequence[str]], rng: np.ra
         )
     shifts = rng.integers(-6, 7, (len(images), 2))
     images = np.stack([np.roll(image, shift, (0, 1)) for image, shift in zip(images, shifts, strict=True)])
-    return Examples(images, labels)
+    return with_fault_labels(Examples(images, labels), rng)
+
+
+def with_fault_labels(examples: Examples, rng: np.random.Generator) -> Examples:
+    """The examples with faults in about half of their pictures, and the attribute that names them."""
+    images, names = with_faults(examples.images, rng)
+    faults = np.array([FAULTS.index(name) for name in names], np.int64)
+    return Examples(images, {**examples.labels, FAULT: faults})
 
 
 def accuracy(net: AttributeNet, examples: Examples) -> dict[str, float]:
     """Share of right answers an attribute, over the pictures that show it."""
     from engine.evaluate.features import BATCH
 
-    answers: dict[str, list[np.ndarray]] = {name: [] for name in net.classes}
+    answers: dict[str, list[np.ndarray]] = {name: [] for name in examples.labels}
     with torch.inference_mode():
         for start in range(0, len(examples), BATCH):
-            for name, logits in net(to_input(examples.images[start : start + BATCH])).items():
-                answers[name].append(logits.argmax(1).numpy())
+            logits = net(to_input(examples.images[start : start + BATCH]))
+            for name, parts in answers.items():
+                parts.append(logits[name].argmax(1).numpy())
     scores = {}
     for name, parts in answers.items():
         known = examples.labels[name] != UNKNOWN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.evaluate.faults import FAULTS
 from engine.types import UserError
 
 CLASSES = {"wall": ["red", "green", "blue"], "side": ["left", "right", "both"]}
@@ -43,7 +44,7 @@ def test_it_learns_and_survives_its_file(net, tmp_path):
     attributes.save(net, path)
     assert path.stat().st_size < 2_000_000
     again = attributes.load(path)
-    assert again.classes == {k: tuple(v) for k, v in CLASSES.items()}
+    assert again.classes == {k: tuple(v) for k, v in {**CLASSES, "fault": FAULTS}.items()}
     assert attributes.accuracy(again, held_out) == scores
 
 
@@ -68,11 +69,13 @@ def test_features_see_a_change_of_the_world(net, tmp_path):
     np.testing.assert_allclose(features(list(whole)), features(list(toy(2, 5).images)), atol=1e-4)
 
 
-def test_augmentation_swaps_the_side():
+def test_augmentation_swaps_the_side(monkeypatch):
     from engine.evaluate.attributes import augment
 
     examples = toy(50, 6)
+    monkeypatch.setattr("engine.evaluate.faults.SHARE", 0.0)
     out = augment(examples, CLASSES, np.random.default_rng(0))
+    assert (out.labels["fault"] == 0).all()
     bright_left = out.images[:, 50:70, :64].max((1, 2, 3)) > 225
     assert (bright_left == (out.labels["side"] == 0)).all()
     assert (out.labels["side"] != examples.labels["side"]).any()

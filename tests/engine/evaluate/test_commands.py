@@ -40,7 +40,7 @@ def test_the_small_networks_are_trained_on_the_corpus(corpus, tmp_path):
 
     path = tmp_path / "a.safetensors"
     scores = readers.train_attributes(corpus, n=10, held_out=4, epochs=1, out=path)
-    assert set(scores) == {"shirt", "wall", "side", "gesture"}
+    assert set(scores) == {"shirt", "wall", "side", "gesture", "fault"}
     assert attributes.load(path).classes["wall"] == ("green", "grey")
     path = tmp_path / "g.safetensors"
     facts = readers.train_gestures(corpus, n=10, held_out=4, out=path)
