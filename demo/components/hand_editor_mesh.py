@@ -52,7 +52,9 @@ def anatomy_table() -> dict[str, Any]:
             break
     else:
         raise RuntimeError("from_anatomy is not a product of turns about three fixed axes")
-    return {"axes": axes.tolist(), "limits": np.asarray(anatomy.LIMITS, float).tolist(), "order": list(order)}
+    # Rounded, with no negative zero: the last bits are the processor's, and the file is compared byte for byte.
+    axes, limits = (np.round(x, 9) + 0.0 for x in (axes, np.asarray(anatomy.LIMITS, float)))
+    return {"axes": axes.tolist(), "limits": limits.tolist(), "order": list(order)}
 
 
 def mesh_bytes() -> bytes:
