@@ -67,9 +67,9 @@ def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[st
         difference("hand1000", made.hand1000.unet, made.unet)
         save_gestures(root / "hand1000", made.hand1000.gestures())
     if made.sd_ft is not None:
-        difference("sd_ft", made.sd_ft.unet, made.unet, rank // 2)
+        difference("sd_ft", made.sd_ft.unet, made.unet)
     for name, branch in made.branches.items():
-        difference(name, branch, made.controlnet, rank // 2)
+        difference(name, branch, made.controlnet, rank // 3)
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.name != "weights.json":
             report["files"][str(path.relative_to(root))] = {
