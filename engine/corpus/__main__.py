@@ -78,7 +78,10 @@ def _add_recipe(command: argparse.ArgumentParser) -> None:
     command.add_argument("--level", choices=LEVELS, default="plain")
     command.add_argument("--split", choices=SPLITS, default="train")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--gesture", help="one gesture in every picture, as Hand1000 is tuned on")
+    command.add_argument(
+        "--gesture",
+        help="one gesture in every picture, as Hand1000 is tuned on; several, with commas, in turn",
+    )
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:

@@ -29,15 +29,19 @@ class Recipe:
     level: str = "plain"
     split: str = "train"
     seed: int = 0
-    gesture: str | None = None  # every picture shows this one
+    gesture: str | None = None  # every picture shows this one; "call,four,ok": these in turn
 
     def __post_init__(self):
         from engine.corpus.hands import gestures
 
         _one_of("level", self.level, LEVELS)
         _one_of("split", self.split, SPLITS)
-        if self.gesture is not None:
-            _one_of("gesture", self.gesture, gestures())
+        for name in self.gestures:
+            _one_of("gesture", name, gestures())
+
+    @property
+    def gestures(self) -> tuple[str, ...]:
+        return tuple(self.gesture.split(",")) if self.gesture is not None else ()
 
 
 def _one_of(what: str, name: str, known: Iterable[str]) -> None:
@@ -52,9 +56,11 @@ def make_sample(recipe: Recipe, index: int) -> Sample:
     from engine.corpus.captions import describe
 
     body = load_body()
+    named = recipe.gestures
     scene = sample_scene(
-        body, seed=recipe.seed, split=recipe.split, index=index, level=recipe.level, gesture=recipe.gesture
-    )
+        body, seed=recipe.seed, split=recipe.split, index=index, level=recipe.level,
+        gesture=named[index % len(named)] if named else None,
+    )  # fmt: skip
     drawn = picture.draw(body, scene)
     attributes = picture.attributes(scene)
     captions, semantics = describe(attributes, stream(recipe.seed, recipe.split, index, "caption"))

@@ -45,7 +45,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
-    """Everything up to the last stage that was asked for; what is done is loaded, not trained again."""
+    """Everything up to the last stage that was asked for; what is done is loaded, not trained again.
+
+    A recipe that goes on from shipped weights and has no stage `base` leaves everything below its stages as it is.
+    """
     from engine.manifest import Manifest
     from engine.train import autoencoder, base, control, hand1000, ship
     from engine.train.data import TextBank, open_pictures
@@ -67,17 +70,21 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
     world = World.of(pictures, latents, texts, build_scheduler(recipe), str(vae.device))
     unet, branch = base.train(recipe, world)
     made = ship.Made(vae=vae, unet=unet, scheduler=world.scheduler)
-    if last >= STAGES.index("controlnet"):
+
+    def wanted(stage: str) -> bool:
+        return last >= STAGES.index(stage) and not recipe.keeps(stage)
+
+    if wanted("controlnet"):
         made.controlnet = control.train("controlnet", recipe, world, unet, branch)
-    if last >= STAGES.index("sesahand"):
-        made.sesahand = control.train("sesahand", recipe, world, unet, made.controlnet)
-    if last >= STAGES.index("hand1000"):
+    if wanted("sesahand"):
+        made.sesahand = control.train("sesahand", recipe, world, unet, made.controlnet or branch)
+    if wanted("hand1000"):
         made.hand1000 = hand1000.train(recipe, world, unet)
-    if last >= STAGES.index("sd_ft"):
+    if wanted("sd_ft"):
         made.sd_ft = hand1000.train(recipe, world, unet, "sd_ft")
     for name in ("controlnet-depth", "handbooster"):
-        if last >= STAGES.index(name):
-            made.branches[name] = control.train(name, recipe, world, unet, made.controlnet)
+        if wanted(name):
+            made.branches[name] = control.train(name, recipe, world, unet, made.controlnet or branch)
     if "ship" in stages:
         ship.ship(made, recipe, assets)
 

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
 
 def train(recipe: Recipe, world: World) -> tuple[UNet2DConditionModel, ControlNetModel]:
-    settings = recipe.stage("base")
     unet = build_unet(recipe)
     branch = build_controlnet(unet, recipe)
     if recipe.start:
         start_from(unet, recipe, "unet")
         start_from(branch, recipe, "controlnet")
+    if recipe.keeps("base"):
+        return tuple(model.to(world.device).requires_grad_(False).eval() for model in (unet, branch))
+    settings = recipe.stage("base")
     captions = BaseCaptions(world.rows, recipe.seed)
     controlled = round(settings.batch * float(settings.options["control_share"]))
     drop = float(settings.options["drop_text"])

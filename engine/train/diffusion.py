@@ -125,14 +125,18 @@ class World:
 
         return torch.from_numpy(np.asarray(index, dtype=np.int64)).to(self.latents.device)
 
-    def noised(self, x0: Tensor, generator) -> tuple[Tensor, Tensor, Tensor]:
-        """x0 (B, C, h, w) -> noisy latents, timesteps (B,), target; every timestep equally likely."""
+    def noised(self, x0: Tensor, generator, early: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+        """x0 (B, C, h, w) -> noisy latents, timesteps (B,), target.
+
+        early 0: every timestep equally likely; above, p(t) grows as t ** early, so that the noisy ones, where a
+        picture's layout is settled, come more often.
+        """
         import torch
 
         noise = torch.randn(x0.shape, generator=generator).to(x0)
-        t = torch.randint(0, self.scheduler.config.num_train_timesteps, (len(x0),), generator=generator).to(
-            x0.device
-        )
+        share = torch.rand(len(x0), generator=generator) ** (1 / (1 + early))
+        count = self.scheduler.config.num_train_timesteps
+        t = (share * count).long().clamp_max(count - 1).to(x0.device)
         noisy = self.scheduler.add_noise(x0, noise, t)
         if self.scheduler.config.prediction_type == "v_prediction":
             return noisy, t, self.scheduler.get_velocity(x0, noise, t)

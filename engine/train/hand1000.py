@@ -6,7 +6,7 @@ Stage III the UNet learns with that embedding frozen.
 
 As published, II and III are interleaved: here batch by batch, there picture by picture (papers/hand1000.md 4.2).
 Switches, all in the recipe: share (lambda; 1 = no fusion, which is fine-tuned SD), embedding_steps, unet_steps,
-zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, hand_weight.
+zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, hand_weight, early (noise levels).
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
     fc_seed = int(options.get("fc_seed", 1000))
     inner, outer = int(options["embedding_steps"]), int(options["unet_steps"])
     embedding_lr = float(options.get("embedding_lr", 1e-3))
-    hand_weight = float(options.get("hand_weight", 1.0))
+    hand_weight, early = float(options.get("hand_weight", 1.0)), float(options.get("early", 0.0))
 
     captions = GestureCaptions(world.rows)
     rows = [i for i, row in enumerate(world.rows) if row["attributes"]["gesture"] in gestures]
@@ -166,7 +166,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
         unet.requires_grad_(False)
         adam = torch.optim.Adam([embedding], lr=embedding_lr)
         for _ in range(inner):  # stage II
-            noisy, t, target = world.noised(x0, generator)
+            noisy, t, target = world.noised(x0, generator, early)
             value = denoising_loss(unet(noisy, t, embedding).sample, target, weight)
             (embedding.grad,) = torch.autograd.grad(value, embedding)
             adam.step()
@@ -178,7 +178,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
             optimizer.state.clear()
         total = 0.0
         for _ in range(outer):  # stage III
-            noisy, t, target = world.noised(x0, generator)
+            noisy, t, target = world.noised(x0, generator, early)
             value = denoising_loss(unet(noisy, t, embedding).sample, target, weight)
             optimizer.zero_grad(set_to_none=True)
             value.backward()

@@ -60,6 +60,10 @@ class Recipe:
         kinds = {str(s.options.get("hint", "mesh")) for s in self.stages.values()}
         return tuple(sorted(kinds - {"mesh"}))
 
+    def keeps(self, stage: str) -> bool:
+        """Whether the stage's shipped weights stay as they are: it goes on from them and does not name the stage."""
+        return bool(self.start) and stage not in self.stages
+
     def stage(self, name: str) -> StageSettings:
         if name not in self.stages:
             raise UserError(f"The recipe {self.name!r} has no stage {name!r}; it has {sorted(self.stages)}.")

@@ -37,7 +37,10 @@ class Made:
 
 
 def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[str, Any]:
-    """Writes the entries; returns and stores a report of sizes, hashes and kept shares."""
+    """Writes the entries that were made; returns and stores a report of sizes, hashes and kept shares.
+
+    Entries that the recipe only goes on from stay as they are, in the folder and in the report.
+    """
     import torch
 
     from engine.manifest import DIFFERENCE, sha256
@@ -45,6 +48,11 @@ def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[st
 
     root = assets / "weights" / "embedded"
     report: dict[str, Any] = {"recipe": recipe.name, "stages": _stages(recipe), "kept": {}, "files": {}}
+    if recipe.start and (root / "weights.json").is_file():
+        before = json.loads((root / "weights.json").read_text())
+        report["recipe"] = f"{before['recipe']}; then {recipe.name}"
+        report["stages"] = {**before["stages"], **report["stages"]}
+        report["kept"] = before["kept"]
 
     def whole(name: str, model) -> None:
         copy = type(model).from_config(model.config)
@@ -56,9 +64,11 @@ def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[st
         kept = save_difference(root / name / DIFFERENCE, tuned.state_dict(), base.state_dict(), rank=rank)
         report["kept"][name] = round(kept, 4)
 
-    whole("vae", made.vae)
-    whole("unet", made.unet)
-    made.scheduler.save_pretrained(root / "scheduler")
+    if not recipe.start:
+        whole("vae", made.vae)
+        made.scheduler.save_pretrained(root / "scheduler")
+    if not recipe.keeps("base"):
+        whole("unet", made.unet)
     if made.controlnet is not None:
         whole("controlnet", made.controlnet)
     if made.sesahand is not None:

@@ -128,6 +128,11 @@ def test_one_gesture_in_every_picture(body):
     assert all("making ok hand gesture" in s.captions.gesture for s in made)
 
 
+def test_several_gestures_take_turns(body):
+    made = [make_sample(Recipe(gesture="ok,palm", seed=5), i) for i in range(3)]
+    assert [s.attributes["gesture"] for s in made] == ["ok", "palm", "ok"]
+
+
 def test_splits_differ(body):
     train, test = (make_sample(Recipe(split=split), 0) for split in ("train", "test"))
     assert train.camera != test.camera

@@ -93,6 +93,44 @@ class TestStages:
         for name, value in load_file(shipped / "unet" / "diffusion_pytorch_model.safetensors").items():
             torch.testing.assert_close(state[name], value.float())
 
+    def test_a_recipe_of_one_stage_leaves_the_shipped_rest_alone(self, recipe, shipped, tmp_path):
+        """Only Hand1000's files change; its difference fits the base that was there."""
+        import shutil
+
+        from engine.train.__main__ import run
+
+        assets = tmp_path / "assets"
+        there = assets / "weights" / "embedded"
+        shutil.copytree(shipped, there)
+        before = {p: p.read_bytes() for p in there.rglob("*.safetensors")}
+        features = tmp_path / "runs" / "hand1000"
+        features.mkdir(parents=True)
+        shutil.copy(f"{recipe.out}/hand1000/features.npz", features)
+        tuning = {"hand1000": dataclasses.replace(recipe.stages["hand1000"], lr=1e-2, options={
+            **recipe.stages["hand1000"].options, "early": 1.0})}  # fmt: skip
+        more = dataclasses.replace(recipe, start=str(there), out=str(tmp_path / "runs"), stages=tuning)
+        run(["hand1000", "ship"], more, assets)
+        changed = {p.parent.name for p, data in before.items() if p.read_bytes() != data}
+        assert changed == {"hand1000"}
+        report = json.loads((there / "weights.json").read_text())
+        assert set(report["stages"]) == set(STAGES) - {"latents", "ship"}
+        assert report["recipe"].endswith(f"then {recipe.name}")
+
+    def test_early_noise_levels_come_more_often(self, recipe):
+        from types import SimpleNamespace
+
+        from engine.train.diffusion import World, build_scheduler
+
+        world = SimpleNamespace(scheduler=build_scheduler(recipe))
+        x0 = torch.zeros(4000, 1, 1, 1)
+        means = []
+        for early in (0.0, 1.0):
+            _, t, _ = World.noised(world, x0, torch.Generator().manual_seed(0), early)
+            assert 0 <= t.min() <= t.max() < 1000
+            means.append(t.float().mean())
+        assert means[0] == pytest.approx(500, abs=20)
+        assert means[1] == pytest.approx(667, abs=20)  # E[t] of p(t) ~ t
+
     def test_a_recipe_that_goes_on_from_nothing_says_so(self, recipe, tmp_path):
         from engine.train.__main__ import run
 
@@ -248,7 +286,7 @@ class TestRecipes:
         assert recipe.start == "assets/weights/embedded"
 
     def test_an_unknown_recipe_is_one_sentence(self):
-        with pytest.raises(UserError, match="continue, cpu, full, toy"):
+        with pytest.raises(UserError, match="continue, cpu, full, gestures"):
             load_recipe("nothing")
 
     def test_no_pictures_says_what_to_run(self, tmp_path):
