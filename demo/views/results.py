@@ -10,7 +10,6 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
-_YARDSTICKS = ("renders", "shuffled", "floor")  # rows that are no method and win nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ def _table(data: dict[str, Any], facts: dict[str, Any]) -> Table:
         Row(
             title=row["title"],
             note=row["note"],
-            is_yardstick=row["name"] in _YARDSTICKS,
+            is_yardstick=row["yardstick"],
             cells=tuple(_cell(row["cells"].get(c["key"]), c, best[c["key"]] == row["name"]) for c in columns),
             count=max((cell["n"] for cell in row["cells"].values()), default=0),
         )
@@ -73,7 +72,7 @@ def _best(rows: list[dict[str, Any]], column: dict[str, Any]) -> str | None:
     values = {
         row["name"]: row["cells"][column["key"]]["value"]
         for row in rows
-        if row["name"] not in _YARDSTICKS and column["key"] in row["cells"]
+        if not row["yardstick"] and column["key"] in row["cells"]
     }
     if not values or not column["better"]:
         return None

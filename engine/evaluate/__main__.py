@@ -139,7 +139,7 @@ def run_ablate(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     for study in (STUDIES[name] for name in args.study or STUDIES):
         networks = commands.Networks(inception=args.inception, clip=args.clip)
-        tables = commands.evaluate(study.suite, study.variants, settings, networks)
+        tables = commands.evaluate(study.suite, study.variants, settings, networks, study.reference)
         commands.write(tables, study.suite, settings, f"{settings.profile}-ablate-{study.name}", args.out)
         _show(tables[:1])
 

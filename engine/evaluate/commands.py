@@ -41,9 +41,15 @@ class Networks:
 
 
 def evaluate(
-    suite: Suite, variants: Sequence[Variant], settings: Settings, networks: Networks
+    suite: Suite,
+    variants: Sequence[Variant],
+    settings: Settings,
+    networks: Networks,
+    reference: str | None = None,
 ) -> list[Table]:
-    """Makes what is missing and reads everything: the main table and its breakdowns."""
+    """Makes what is missing and reads everything: the main table, the differences to `reference` (the suite's if
+    None), and the breakdowns.
+    """
     available, missing = run.split_available(variants, settings)
     run.run(suite, [*YARDSTICKS, *available], settings)
     parts, others = collect(suite, [*available, *YARDSTICKS], settings)
@@ -61,7 +67,10 @@ def evaluate(
     if networks.clip:
         main = with_clip(main, parts, suite, networks.clip)
     main = dataclasses.replace(main, note="; ".join([main.note, *missing]).strip("; "))
-    return [main, *breakdowns(suite, parts, scalars)]
+    paired = tables.paired_table(
+        f"{suite.name}-paired", f"{suite.title}, case by case", parts, reference or suite.reference, scalars
+    )
+    return [main, *([paired] if paired else []), *breakdowns(suite, parts, scalars)]
 
 
 def scalars_used() -> list[Scalar]:

@@ -201,4 +201,7 @@ def _on_hands(name: str) -> str:
 SECONDS = Column(
     key="seconds", title="s", better="", digits=1, meaning="seconds a picture, on the machine that ran it"
 )
+PSNR = Column(
+    key="psnr", title="PSNR", better="higher", digits=1, meaning="dB, of the renders through the autoencoder"
+)
 CLIP = Column(key="clip", title="CLIP", better="higher", digits=2, meaning="CLIP score, picture and prompt")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.evaluate.metrics import Column
-from engine.evaluate.suites import CEILING, CHANCE
+from engine.evaluate.suites import AUTOENCODER, CEILING, CHANCE
 from engine.evaluate.tables import FLOOR, YARDSTICKS, Table, TableRow, used
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ACROSS = 4
 CHART_INCHES = (3.4, 2.6)
 DPI = 110
-LINES = {CEILING: "-", CHANCE: ":", FLOOR: "--"}
+LINES = {CEILING: "-", AUTOENCODER: "-.", CHANCE: ":", FLOOR: "--"}
 
 
 def plot(table: Table, path: Path) -> None:

@@ -34,6 +34,7 @@ def _table_json(table: Table) -> dict[str, Any]:
                 "title": row.title,
                 "n": row.n,
                 "note": row.note,
+                "yardstick": row.name in YARDSTICKS,
                 "cells": {key: dataclasses.asdict(estimate) for key, estimate in row.cells.items()},
             }
             for row in table.rows

@@ -23,7 +23,7 @@ import numpy as np
 from engine.evaluate.cases import Case, load_cases
 from engine.evaluate.reading import READER_VERSION, Reading, read_picture
 from engine.evaluate.store import RowWriter, read_rows
-from engine.evaluate.suites import CEILING, CHANCE, Suite, Variant
+from engine.evaluate.suites import AUTOENCODER, CEILING, CHANCE, Suite, Variant
 from engine.types import SamplerSpec, UserError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Row:
     seconds: float = 0.0
     reading: Reading | None = None
     refused: str = ""
+    psnr_db: float | None = None  # of the autoencoder's picture to the render
 
 
 def run(suite: Suite, variants: Sequence[Variant], settings: Settings) -> None:
@@ -145,9 +146,11 @@ class Picture:
         self.case = cases[position]
         self.refused = ""
         self._engine, self._plan = engine, None
+        self._coded = variant.name == AUTOENCODER
         self._render = cases[(position + 1) % len(cases)] if variant.name == CHANCE else self.case
         if variant.method is None:
-            self.key = f"render {self._render.index}"
+            coder = f" {engine.manifest.fingerprint(engine.profile.name, ('vae',))}" if self._coded else ""
+            self.key = f"render {self._render.index}{coder}"
         else:
             sampler = sampler_of(engine, settings)
             try:
@@ -165,13 +168,33 @@ class Picture:
         head = {"version": READER_VERSION, "case": self.case.index, "key": self.key, "made": time.time()}
         if self.refused:
             return {**head, "refused": self.refused}
-        if self._plan is None:
+        if self._coded:
+            image, seconds = through_autoencoder(self._engine, self._render.image), 0.0
+            head["psnr_db"] = round(psnr_db(image, self._render.image), 3)
+        elif self._plan is None:
             image, seconds = self._render.image, 0.0
         else:
             result = self._engine.result(self._plan)
             image, seconds = result.image, result.seconds
         picture_path(folder, self.case.index).write_bytes(encode(image, "png"))
         return {**head, "seconds": round(seconds, 3), "reading": read_picture(image, self.case).to_json()}
+
+
+def through_autoencoder(engine: Engine, image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 to latents and back: what no method's picture can be better than."""
+    import torch
+
+    from engine.image import to_tensor, to_uint8
+
+    models = engine.weights.models_for("unet")
+    with torch.inference_mode():
+        return to_uint8(models.decode(models.encode(to_tensor(image))))
+
+
+def psnr_db(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio of two uint8 pictures."""
+    error = np.mean((a.astype(np.float64) - b) ** 2)
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
 def sampler_of(engine: Engine, settings: Settings) -> SamplerSpec:
@@ -208,5 +231,6 @@ def finished(folder: Path) -> Mapping[int, Row]:
             seconds=row.get("seconds", 0.0),
             reading=reading,
             refused=row.get("refused", ""),
+            psnr_db=row.get("psnr_db"),
         )
     return rows

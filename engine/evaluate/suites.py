@@ -9,7 +9,7 @@ from typing import Any
 from engine.evaluate.cases import PromptStyle
 from engine.types import UserError
 
-CEILING, CHANCE = "renders", "shuffled"
+CEILING, CHANCE, AUTOENCODER = "renders", "shuffled", "autoencoder"
 HAND1000_GESTURES = ("call", "four", "like", "mute", "ok", "palm")  # the paper's six
 
 
@@ -25,6 +25,7 @@ class Variant:
 
 YARDSTICKS = (
     Variant(name=CEILING, title="held-out renders (ceiling)"),
+    Variant(name=AUTOENCODER, title="renders through the autoencoder"),
     Variant(name=CHANCE, title="renders of other cases (chance)"),
 )
 
@@ -38,6 +39,7 @@ class Suite:
     style: PromptStyle
     methods: tuple[str, ...] = ()  # those of engine.methods.METHODS that the paper's table has, in its order
     gestures: tuple[str, ...] | None = None
+    reference: str = "sd"  # what every row is compared with, case by case
 
 
 STRUCTURE = Suite(
@@ -45,6 +47,7 @@ STRUCTURE = Suite(
     title="Hands as the mesh says (layout of SesaHand's Table 1)",
     style="wordy",
     methods=("sd", "handrefiner", "foundhand", "handbooster", "controlnet", "attentionhand", "sesahand"),
+    reference="controlnet",
 )
 GESTURE = Suite(
     name="gesture",
@@ -75,6 +78,7 @@ class Study:
     name: str
     suite: Suite
     variants: tuple[Variant, ...]
+    reference: str
 
 
 def _variant(name: str, title: str, method: str, **params: Any) -> Variant:
@@ -89,6 +93,7 @@ _PLAIN = {"weights": "controlnet"}
 MODULES = Study(
     name="sesahand",
     suite=STRUCTURE,
+    reference="none",
     variants=(
         _variant("none", "none", "sesahand", **_PLAIN, **_NO_SEMANTICS, **_NO_FUSION, **_NO_BOOST),
         _variant("se", "+SE", "sesahand", **_PLAIN, **_NO_FUSION, **_NO_BOOST),
@@ -104,6 +109,7 @@ MODULES = Study(
 ALPHA = Study(
     name="alpha",
     suite=STRUCTURE,
+    reference="alpha-0",
     variants=tuple(
         _variant(f"alpha-{alpha:g}", f"α = {alpha:g}", "sesahand", alpha=alpha)
         for alpha in (0.0, 1.0, 1.5, 2.0, 2.5)
@@ -113,6 +119,7 @@ ALPHA = Study(
 HAND1000 = Study(
     name="hand1000",
     suite=GESTURE,
+    reference="lambda-1",
     variants=(
         _variant("lambda-1", "λ = 1 (fine-tuned SD)", "sd_ft"),
         *(

@@ -14,14 +14,14 @@ from engine.evaluate.features import Features
 from engine.evaluate.frechet import Gaussian, frechet_distance
 from engine.evaluate.intervals import Estimate, distance_estimate, mean_estimate
 from engine.evaluate.kernel import kernel_distance
-from engine.evaluate.metrics import SECONDS, Column, Scalar, distance_columns
+from engine.evaluate.metrics import PSNR, SECONDS, Column, Scalar, distance_columns
 from engine.evaluate.reading import Reading
 from engine.evaluate.run import Row
-from engine.evaluate.suites import CEILING, CHANCE
+from engine.evaluate.suites import AUTOENCODER, CEILING, CHANCE
 from engine.types import UserError
 
 FLOOR = "floor"
-YARDSTICKS = (CEILING, CHANCE, FLOOR)  # rows that are no method and win nothing
+YARDSTICKS = (CEILING, AUTOENCODER, CHANCE, FLOOR)  # rows that are no method and win nothing
 BUCKETS = (
     (0.0, 0.25, "small: under 25 %"),
     (0.25, 0.4, "middle: 25 to 40 %"),
@@ -149,15 +149,17 @@ def main_table(
     rows = []
     for part in parts:
         cells = scalar_cells(part, scalars)
-        if part.name not in YARDSTICKS and len(part.rows) > 1:
+        if part.name not in (CEILING, CHANCE) and len(part.rows) > 1:
             cells |= distance_cells(feature_sets(part, features), truth)
         if seconds := mean_estimate([row.seconds for row in part.rows if row.seconds]):
             cells["seconds"] = seconds
+        if coded := mean_estimate([row.psnr_db for row in part.rows if row.psnr_db is not None]):
+            cells["psnr"] = coded
         n = len(part.rows)
         rows.append(TableRow(name=part.name, title=part.title, n=n, cells=cells, note=part.note))
     floor = distance_cells(feature_sets(others, features), truth)
     rows.append(TableRow(name=FLOOR, title="other held-out renders (floor)", n=len(others.rows), cells=floor))
-    columns = (*distance_columns(features.frechet, features.kernel), *scalars, SECONDS)
+    columns = (*distance_columns(features.frechet, features.kernel), *scalars, PSNR, SECONDS)
     return Table(name=name, title=title, columns=columns, rows=tuple(rows))
 
 
@@ -183,6 +185,45 @@ def grouped_table(
                 cells[key] = estimate
         rows.append(TableRow(name=part.name, title=part.title, n=len(part.rows), cells=cells))
     return Table(name=name, title=title, columns=columns, rows=tuple(rows), note=scalar.meaning)
+
+
+def paired_table(
+    name: str, title: str, parts: Sequence[Shown], reference: str, scalars: Sequence[Scalar]
+) -> Table | None:
+    """Each method minus the reference over the cases that both have a number for.
+
+    The cases differ more than the methods do, so a difference is surer than two means: its interval tells methods
+    apart that the main table's cannot. Detection is part of no other column here: a hand must be found in both.
+    """
+    by_name = {part.name: part for part in parts if part.name not in YARDSTICKS}
+    if reference not in by_name or len(by_name) < 2:
+        return None
+    base = by_name[reference]
+    rows = []
+    for part in by_name.values():
+        if part is base:
+            continue
+        cells = {}
+        for scalar in scalars:
+            there, here = _by_case(base, scalar), _by_case(part, scalar)
+            both = sorted(there.keys() & here.keys())
+            if estimate := mean_estimate([here[i] - there[i] for i in both]):
+                cells[scalar.key] = estimate
+        rows.append(TableRow(name=part.name, title=part.title, n=len(part.rows), cells=cells))
+    note = f"each method minus {base.title}, over the cases that both have; an interval without 0 tells them apart"
+    columns = tuple(
+        Column(
+            key=s.key, title=f"Δ {s.title}", better=s.better, digits=s.digits, meaning="", percent=s.percent
+        )
+        for s in scalars
+    )
+    return Table(name=name, title=title, columns=columns, rows=tuple(rows), note=note)
+
+
+def _by_case(part: Shown, scalar: Scalar) -> dict[int, float]:
+    """Case index -> the mean of the scalar's values in that picture; only cases that have some."""
+    values = {case.index: list(scalar.values(case, reading)) for case, reading in part.readings}
+    return {index: float(np.mean(v)) for index, v in values.items() if v}
 
 
 def by_hand_size() -> dict[str, Callable[[Case, Reading], bool]]:

@@ -107,7 +107,7 @@ def test_evaluation_tables_are_read_as_they_are_written(tmp_path):
     column = {"key": "fid", "title": "FID", "better": "lower", "digits": 1, "meaning": "m", "percent": False}
     cells = [{"fid": {"value": v, "low": v - 1, "high": v + 1, "n": 9}} for v in (3.0, 5.0, 1.0)]
     rows = [
-        {"name": name, "title": name, "note": "", "cells": cell}
+        {"name": name, "title": name, "note": "", "yardstick": name == "floor", "cells": cell}
         for name, cell in zip(("sd", "sesahand", "floor"), cells, strict=True)
     ]
     table = {"name": "t", "title": "T", "note": "", "columns": [column], "rows": rows}

@@ -11,11 +11,12 @@ from engine.evaluate import attributes, commands, run
 from engine.evaluate.gestures import GestureClassifier
 from engine.evaluate.reading import Reading
 from engine.evaluate.run import Settings
-from engine.evaluate.suites import STRUCTURE, STUDIES, YARDSTICKS, Variant, variants
+from engine.evaluate.suites import CEILING, CHANCE, STRUCTURE, STUDIES, YARDSTICKS, Variant, variants
 from engine.methods import METHODS
 from engine.types import UserError
 from tests.engine.evaluate.toy_engine import ToyEngine
 
+BY_NAME = {variant.name: variant for variant in YARDSTICKS}
 PERFECT = Variant(name="perfect", title="Perfect", method="perfect")
 HANDLESS = Variant(name="handless", title="Handless", method="handless")
 FUSSY = Variant(name="fussy", title="Fussy", method="fussy")
@@ -27,6 +28,7 @@ def settings(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("engine.engine.Engine", ToyEngine)
     monkeypatch.setattr("engine.methods.METHODS", dict.fromkeys(("perfect", "handless", "fussy", "absent")))
     monkeypatch.setattr(ToyEngine, "made", [])
+    monkeypatch.setattr(run, "through_autoencoder", lambda engine, image: image)
     return Settings(profile="toy", data=corpus, out=tmp_path / "out", n=4)
 
 
@@ -56,7 +58,11 @@ def networks(tmp_path, monkeypatch):
 def test_the_table_tells_the_methods_apart(settings, networks, tmp_path):
     tables = commands.evaluate(STRUCTURE, [PERFECT, HANDLESS, FUSSY, ABSENT], settings, networks)
     rows = {row.name: row for row in tables[0].rows}
-    assert list(rows) == ["perfect", "handless", "fussy", "renders", "shuffled", "floor"]
+    assert list(rows) == [
+        "perfect", "handless", "fussy", "renders", "autoencoder", "shuffled", "floor",
+    ]  # fmt: skip
+    assert rows["autoencoder"].cells["psnr"].value > 60
+    assert "psnr" not in rows["renders"].cells
     assert rows["perfect"].cells["detected"].value == rows["renders"].cells["detected"].value == 1.0
     assert rows["handless"].cells["detected"].value == 0.0
     assert rows["perfect"].cells["shirt"].value == rows["handless"].cells["shirt"].value == 1.0
@@ -65,7 +71,7 @@ def test_the_table_tells_the_methods_apart(settings, networks, tmp_path):
     assert rows["perfect"].cells["frechet"].value < rows["handless"].cells["frechet"].value
     assert rows["floor"].cells["frechet_h"].n == 4
     assert "frechet" not in rows["shuffled"].cells  # the same pictures in another order
-    assert [row.n for row in rows.values()] == [4, 4, 2, 4, 4, 4]
+    assert [row.n for row in rows.values()] == [4, 4, 2, 4, 4, 4, 4]
     assert rows["fussy"].note == "2 of 4 cases refused: Only right hands."
     assert rows["perfect"].cells["seconds"].value == 0.5
     assert "Absent left out: The weights 'absent' are not here." in tables[0].note
@@ -116,8 +122,8 @@ def test_workers_share_the_cases(unread):
 
 def test_yardsticks_are_the_renders(unread):
     run.run(STRUCTURE, YARDSTICKS, unread)
-    ceiling = run.finished(run.folder_of(STRUCTURE, YARDSTICKS[0], unread))
-    chance = run.finished(run.folder_of(STRUCTURE, YARDSTICKS[1], unread))
+    ceiling = run.finished(run.folder_of(STRUCTURE, BY_NAME[CEILING], unread))
+    chance = run.finished(run.folder_of(STRUCTURE, BY_NAME[CHANCE], unread))
     assert len(ceiling) == 8  # as many again, for the floor
     assert ceiling[3].key == "render 3"
     assert (chance[2].key, chance[3].key) == ("render 3", "render 0")
@@ -139,9 +145,26 @@ def test_suites_name_methods_that_exist_or_will():
         variants(STRUCTURE, ["nonsense"])
 
 
+def test_the_autoencoder_row_is_the_shipped_one():
+    """Through the tiny profile's: another picture, and the error that its PSNR says."""
+    import numpy as np
+
+    from engine.engine import Engine
+
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    coded = run.through_autoencoder(Engine("tiny"), image)
+    assert coded.shape == image.shape
+    assert (coded != image).any()
+    assert run.psnr_db(image, image) > 100
+    assert run.psnr_db(image, 255 - image) == pytest.approx(
+        20 * np.log10(255 / np.sqrt(np.mean((2.0 * image - 255) ** 2)))
+    )
+
+
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 def test_studies_use_parameters_that_methods_have(study):
     names = [v.name for v in study.variants]
+    assert study.reference in names
     assert len(set(names)) == len(names)
     for variant in (v for v in study.variants if v.method in METHODS):
         params = {p.name: p for p in METHODS[variant.method].params}

@@ -117,6 +117,19 @@ def test_groups():
     assert {key: e.n for key, e in table.rows[0].cells.items()} == {"ok": 2}
 
 
+def test_differences_are_taken_case_by_case():
+    """Cases that differ by 40 points, methods that differ by 2: the interval of the difference is exact."""
+    errors = [10.0, 50.0, 30.0, 20.0]
+    base = part("base", [reading(found=True, error=e) for e in errors])
+    better = part("better", [reading(found=i != 3, error=e - 2) for i, e in enumerate(errors)])
+    table = tables.paired_table("t", "T", [base, better], "base", [SCALARS["error_2d"], SCALARS["detected"]])
+    (row,) = table.rows
+    error = row.cells["error_2d"]
+    assert (error.value, error.low, error.high, error.n) == (-2.0, -2.0, -2.0, 3)  # the fourth has no hand
+    assert row.cells["detected"].value == -0.25
+    assert tables.paired_table("t", "T", [base, better], "absent", list(SCALARS.values())) is None
+
+
 @functools.cache
 def main_table() -> tables.Table:
     real = part("renders", [reading(found=True)] * 20, seed=1)

@@ -24,7 +24,8 @@ class ToyEngine:
     made: list[str] = []  # keys, over all engines of a test
 
     def __init__(self, profile: str = "toy", *, cache_dir=None):
-        self.profile = SimpleNamespace(sampler=SamplerSpec(steps=3))
+        self.profile = SimpleNamespace(name=profile, sampler=SamplerSpec(steps=3))
+        self.manifest = SimpleNamespace(fingerprint=lambda profile, entries: "toy")
 
     def availability(self, method: str) -> Availability:
         return Availability(ok=method != "absent", reason="The weights 'absent' are not here.")
