@@ -66,7 +66,7 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
     latents = autoencoder.encode_all(vae, pictures, out / "autoencoder")
     if last == 1:
         return
-    texts = TextBank(Weights(Manifest(), "embedded").component("text"))
+    texts = TextBank(Weights(Manifest(), "embedded").component("text"), str(vae.device))
     world = World.of(pictures, latents, texts, build_scheduler(recipe), str(vae.device))
     unet, branch = base.train(recipe, world)
     made = ship.Made(vae=vae, unet=unet, scheduler=world.scheduler)

@@ -46,9 +46,7 @@ def train(
         with ExitStack() as stack:
             if sesahand:
                 stack.enter_context(fuse(branch, StructuralFusion(), size))
-                stack.enter_context(
-                    attend(unet, [boost.control(world.texts.hand_tokens(prompts).to(world.device))])
-                )
+                stack.enter_context(attend(unet, [boost.control(world.texts.hand_tokens(prompts))]))
             down, mid = branch(
                 noisy,
                 t,

@@ -136,30 +136,49 @@ def _resized(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 class TextBank:
-    """Frozen text states by text, each encoded once, kept in half precision where the encoder is."""
+    """Frozen text states by text, each encoded once, kept in half precision in one table on `device`.
 
-    def __init__(self, encoder: TextEncoder):
+    A batch is then one look-up there: stacking hundreds of small tensors and sending them costs a GPU half its time.
+    """
+
+    def __init__(self, encoder: TextEncoder, device: str = "cpu"):
         self.encoder = encoder
-        self._states: dict[str, Tensor] = {}
-        self._hands: dict[str, Tensor] = {}
+        self.device = device
+        self._rows: dict[str, int] = {}
+        self._states: Tensor | None = None  # (capacity, length, width) float16
+        self._hands: Tensor | None = None  # (capacity, length) bool
 
     def __call__(self, texts: list[str]) -> Tensor:
         """(B, length, width) float32."""
-        import torch
-
-        new = [t for t in dict.fromkeys(texts) if t not in self._states]
-        for start in range(0, len(new), 256):
-            chunk = new[start : start + 256]
-            self._states.update(zip(chunk, self.encoder(chunk).half(), strict=True))
-        return torch.stack([self._states[t] for t in texts]).float()
+        rows = self._find(texts)  # which may make the table, or a larger one
+        return self._states[rows].float()
 
     def hand_tokens(self, texts: list[str]) -> Tensor:
         """(B, length) bool: the hand words' positions."""
+        rows = self._find(texts)
+        return self._hands[rows]
+
+    def _find(self, texts: list[str]) -> Tensor:
         import torch
 
-        for text in texts:
-            if text not in self._hands:
-                mask = torch.zeros(self.encoder.length, dtype=torch.bool)
-                mask[list(self.encoder.tokens(text).hand_tokens)] = True
-                self._hands[text] = mask
-        return torch.stack([self._hands[t] for t in texts])
+        new = [t for t in dict.fromkeys(texts) if t not in self._rows]
+        for start in range(0, len(new), 256):
+            chunk = new[start : start + 256]
+            self._put(chunk, self.encoder(chunk).half())
+        return torch.tensor([self._rows[t] for t in texts], device=self.device)
+
+    def _put(self, texts: list[str], states: Tensor) -> None:
+        import torch
+
+        known, total = len(self._rows), len(self._rows) + len(texts)
+        if self._states is None or total > len(self._states):
+            room = max(1024, 2 * total)
+            table = states.new_zeros((room, *states.shape[1:]), device=self.device)
+            hands = torch.zeros((room, self.encoder.length), dtype=torch.bool, device=self.device)
+            if self._states is not None:
+                table[:known], hands[:known] = self._states[:known], self._hands[:known]
+            self._states, self._hands = table, hands
+        self._states[known:total] = states.to(self.device)
+        for row, text in enumerate(texts, known):
+            self._rows[text] = row
+            self._hands[row, list(self.encoder.tokens(text).hand_tokens)] = True

@@ -133,8 +133,9 @@ class World:
         """
         import torch
 
-        noise = torch.randn(x0.shape, generator=generator).to(x0)
-        share = torch.rand(len(x0), generator=generator) ** (1 / (1 + early))
+        device = generator.device
+        noise = torch.randn(x0.shape, generator=generator, device=device).to(x0)
+        share = torch.rand(len(x0), generator=generator, device=device) ** (1 / (1 + early))
         count = self.scheduler.config.num_train_timesteps
         t = (share * count).long().clamp_max(count - 1).to(x0.device)
         noisy = self.scheduler.add_noise(x0, noise, t)
@@ -144,7 +145,7 @@ class World:
 
     def text(self, texts: list[str]) -> Tensor:
         """States (B, length, width)."""
-        return self.texts(texts).to(self.device)
+        return self.texts(texts)
 
 
 def dropped(texts: list[str], rng: np.random.Generator, share: float) -> list[str]:

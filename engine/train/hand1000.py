@@ -94,25 +94,25 @@ def saved_features(folder: Path, world: World, gestures: list[str], kind: str) -
 
 def fused_states(
     world: World,
-    rows: list[int],
     texts: list[str],
     gestures: list[str],
     features: dict[str, np.ndarray],
     *,
     fc_seed: int,
     zero: bool,
-) -> dict[tuple[str, str], Tensor]:
-    """e_f of every (caption, gesture) that occurs, all through one generation of the layer's rows."""
+) -> Tensor:
+    """(pictures, length, width) float16: e_f of each, all through one generation of the layer's rows."""
     import torch
 
     from engine.fusion import FusionFC
 
     pairs = sorted(set(zip(texts, gestures, strict=True)))
-    states = world.texts([text for text, _ in pairs])
+    states = world.texts([text for text, _ in pairs]).cpu()
     vectors = torch.from_numpy(np.stack([features[g] * (0.0 if zero else 1.0) for _, g in pairs])).float()
     fusion = FusionFC(tokens=states.shape[1], width=states.shape[2], seed=fc_seed)
-    fused = fusion(states, vectors)
-    return {pair: state.half() for pair, state in zip(pairs, fused, strict=True)}
+    fused = fusion(states, vectors).half().to(world.device)
+    place = {pair: i for i, pair in enumerate(pairs)}
+    return fused[[place[pair] for pair in zip(texts, gestures, strict=True)]]
 
 
 def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = "hand1000") -> Tuned:
@@ -137,13 +137,14 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
     texts = {i: captions.text(i) for i in rows}
     folder = Path(recipe.out) / name
     features = saved_features(folder, world, gestures, kind) if share < 1 else {}
+    place = {i: k for k, i in enumerate(rows)}
     fused = (
         fused_states(
-            world, rows, [texts[i] for i in rows], [of[i] for i in rows], features,
+            world, [texts[i] for i in rows], [of[i] for i in rows], features,
             fc_seed=fc_seed, zero=bool(options.get("zero_gesture", False)),
         )
         if share < 1
-        else {}
+        else None
     )  # fmt: skip
     rows_array = np.array(rows)
     unet = copy.deepcopy(base).requires_grad_(True).train()
@@ -159,7 +160,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
         x0, weight = world.clean(index), world.hand_weights(index, hand_weight)
         embedding = world.text([texts[i] for i in index])
         if share < 1:
-            learned = torch.stack([fused[texts[i], of[i]] for i in index]).float().to(world.device)
+            learned = fused[[place[i] for i in index]].float()
             embedding = share * embedding + (1 - share) * learned
         embedding = embedding.detach().clone().requires_grad_(True)
 

@@ -110,7 +110,7 @@ def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -
     while not done and step < settings.steps and spent < settings.minutes * 60:
         began = time.monotonic()
         rng = np.random.default_rng([seed, step, accelerator.process_index])
-        generator = torch.Generator("cpu").manual_seed(int(rng.integers(2**62)))
+        generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))  # no noise crosses the bus
         lr = schedule(settings, step, max(spent / (settings.minutes * 60), step / settings.steps))
         for group in optimizer.param_groups:
             group["lr"] = lr
