@@ -151,6 +151,11 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
     params = list(unet.parameters())
     stage = Stage(name=name, modules={"unet": unet}, loss=lambda *a: loss(*a), own_backward=True)
 
+    def error(x0: Tensor, weight: Tensor | None, embedding: Tensor, generator) -> Tensor:
+        noisy, t, target = world.noised(x0, generator, early)
+        with stage.extra["autocast"]():
+            return denoising_loss(unet(noisy, t, embedding).sample, target, weight)
+
     def loss(step: int, rng: np.random.Generator, generator) -> dict[str, Tensor]:
         index = rng.choice(rows_array, settings.batch)
         if options.get(
@@ -167,8 +172,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
         unet.requires_grad_(False)
         adam = torch.optim.Adam([embedding], lr=embedding_lr)
         for _ in range(inner):  # stage II
-            noisy, t, target = world.noised(x0, generator, early)
-            value = denoising_loss(unet(noisy, t, embedding).sample, target, weight)
+            value = error(x0, weight, embedding, generator)
             (embedding.grad,) = torch.autograd.grad(value, embedding)
             adam.step()
         unet.requires_grad_(True)
@@ -179,8 +183,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
             optimizer.state.clear()
         total = 0.0
         for _ in range(outer):  # stage III
-            noisy, t, target = world.noised(x0, generator, early)
-            value = denoising_loss(unet(noisy, t, embedding).sample, target, weight)
+            value = error(x0, weight, embedding, generator)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             torch.nn.utils.clip_grad_norm_(params, settings.clip)

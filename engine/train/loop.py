@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,10 @@ class Stage:
     modules: dict[str, nn.Module]  # what learns and is saved
     loss: Callable[[int, np.random.Generator, Any], Tensor | dict[str, Tensor]]
     sample: Callable[[Path, int], None] | None = None
-    own_backward: bool = False  # the loss does its own optimiser steps (Hand1000's inner loops)
-    extra: dict[str, Any] = field(default_factory=dict)
+    # The loss does its own optimiser steps (Hand1000's inner loops), each forward pass in its own extra["autocast"]():
+    # autocast keeps its copies of the weights until the block ends, so that later steps would not see earlier ones.
+    own_backward: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)  # fit adds "optimizer" and "autocast"
 
 
 def schedule(settings: StageSettings, step: int, progress: float) -> float:
@@ -85,9 +88,11 @@ def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -
     """
     import torch
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from torch.utils.tensorboard import SummaryWriter
 
     folder.mkdir(parents=True, exist_ok=True)
+    AcceleratorState._reset_state()  # it would hold every stage to the first one's precision
     accelerator = Accelerator(mixed_precision=settings.precision)
     device = accelerator.device
     for module in stage.modules.values():
@@ -100,7 +105,7 @@ def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -
     optimizer = torch.optim.AdamW(
         params, lr=settings.lr, weight_decay=settings.weight_decay, betas=(0.9, 0.99), fused=True
     )
-    stage.extra["optimizer"] = optimizer
+    stage.extra.update(optimizer=optimizer, autocast=accelerator.autocast)
     ema = Ema(stage.modules, settings.ema)
     step, spent, average = _load(folder, stage, optimizer, ema)
     done = (folder / "done.json").is_file()
@@ -114,7 +119,7 @@ def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -
         lr = schedule(settings, step, max(spent / (settings.minutes * 60), step / settings.steps))
         for group in optimizer.param_groups:
             group["lr"] = lr
-        with accelerator.autocast():
+        with nullcontext() if stage.own_backward else accelerator.autocast():
             losses = stage.loss(step, rng, generator)
         losses = losses if isinstance(losses, dict) else {"loss": losses}
         if not stage.own_backward:

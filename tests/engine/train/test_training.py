@@ -161,6 +161,29 @@ class TestStages:
             assert any(value.abs().max() > 0 for value in difference.values())
 
 
+class TestInnerSteps:
+    def test_each_sees_the_one_before_in_half_precision(self, tmp_path):
+        """Autocast around the whole loss would go on with copies of the weights made for the first step."""
+        model = torch.nn.Linear(4, 1, bias=False)
+        seen = []
+
+        def loss(step, rng, generator):
+            for _ in range(3):
+                with stage.extra["autocast"]():
+                    out = model(torch.ones(1, 4))
+                seen.append((float(out.detach()), float(model.weight.detach().sum())))
+                stage.extra["optimizer"].zero_grad()
+                out.sum().backward()
+                stage.extra["optimizer"].step()
+            return {"loss": out.detach().sum()}
+
+        stage = Stage(name="inner", modules={"m": model}, loss=loss, own_backward=True)
+        fit(stage, StageSettings(steps=1, lr=0.1, warmup=0, precision="bf16"), tmp_path)
+        for out, weights in seen:
+            assert out == pytest.approx(weights, abs=0.05)
+        assert seen[0][0] - seen[2][0] > 0.3
+
+
 class TestNormalise:
     def test_channels_have_mean_0_and_deviation_1_and_decoding_is_unchanged(self, recipe):
         from engine.train.autoencoder import build_vae, normalise, pixels
