@@ -7,6 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -67,6 +68,13 @@ class Axis:
     seconds: tuple[float, float, float]  # lower quartile, median, upper quartile of the response time
 
 
+class Reason(NamedTuple):
+    """Why somebody is left out: the rule (a key of texts.yaml's results.reasons) and its number."""
+
+    rule: Literal["unfinished", "checks", "fast", "side"]
+    value: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
     study: str
@@ -76,7 +84,7 @@ class Analysis:
     enrolled: int
     finished: int
     withdrawn: int
-    excluded: dict[str, str]  # participant -> the rule
+    excluded: dict[str, Reason]  # by participant
     checks: dict[str, tuple[int, int]]  # kind -> (passed, given); of everyone
     consistent: tuple[int, int]  # of the answers to repeated pairs: (the same as before, all)
     seconds: tuple[int, ...]  # response times to main pairs, rounded, of those included
@@ -121,7 +129,7 @@ def passed(row: Row, question: Question) -> bool | None:
     return None
 
 
-def exclusions(data: Dataset) -> dict[str, str]:
+def exclusions(data: Dataset) -> dict[str, Reason]:
     """participant -> the pre-registered rule that leaves them out."""
     rules = data.study.exclusion
     questions = {question.name: question for question in data.study.questions}
@@ -135,21 +143,21 @@ def exclusions(data: Dataset) -> dict[str, str]:
         failed = {row.position for row in rows if passed(row, questions[row.question]) is False}
         decided = [row.value for row in rows if row.value in SIDES]
         if rules.unfinished and not person.finished:
-            out[person.participant] = "did not finish"
+            out[person.participant] = Reason("unfinished", 0)
         elif rules.failed_checks_over is not None and len(failed) > rules.failed_checks_over:
-            out[person.participant] = f"failed {len(failed)} checks"
+            out[person.participant] = Reason("checks", len(failed))
         elif (
             rows
             and rules.median_response_under_s is not None
             and (np.median([row.response_ms for row in rows]) < 1000 * rules.median_response_under_s)
         ):
-            out[person.participant] = f"median answer under {rules.median_response_under_s:g} s"
+            out[person.participant] = Reason("fast", rules.median_response_under_s)
         elif (
             len(decided) >= 10
             and rules.same_side_share_over is not None
             and (max(Counter(decided).values()) / len(decided) > rules.same_side_share_over)
         ):
-            out[person.participant] = f"over {rules.same_side_share_over:.0%} of the answers to one side"
+            out[person.participant] = Reason("side", 100 * rules.same_side_share_over)
     return out
 
 

@@ -10,6 +10,7 @@ from demo.study import export, report
 from demo.study.analysis import analyse
 from demo.study.power import plan_study
 from demo.study.prepared import Library, Prepared
+from demo.study.session import language_of, texts
 from demo.study.store import Store
 from engine.types import UserError
 
@@ -27,14 +28,20 @@ class Owner:
         self._lock = threading.Lock()
         self._last: tuple[tuple[Any, ...], str] | None = None  # what the last report was made of, and it
 
+    def words(self, request: Request) -> Reply:
+        """What the owner's page says before and around the results; nothing secret, so without the token."""
+        language = language_of(request)
+        return {"language": language, "languages": list(texts()), "texts": texts()[language]}
+
     def results(self, request: Request) -> Reply:
         """The results page of one version, made anew only when an answer has come."""
         prepared = self._asked(request)
         data = export.dataset(self._store, prepared)
-        state = (data.version, data.withdrawn, data.people, len(data.rows))
+        language = language_of(request)
+        state = (data.version, data.withdrawn, data.people, len(data.rows), language)
         with self._lock:
             if self._last is None or self._last[0] != state:
-                self._last = (state, report.html(analyse(data)))
+                self._last = (state, report.html(analyse(data), language))
             html = self._last[1]
         versions = [row.version for row in self._store.versions(prepared.study.name)]
         return {
@@ -70,7 +77,7 @@ class Owner:
             comparisons=prepared.study.comparisons,
             pairs=len(prepared.design.pairs),
         )
-        return {"html": report.power_html(plan)}
+        return {"html": report.power_html(plan, language_of(request))}
 
     def _asked(self, request: Request) -> Prepared:
         given = request.get("token")
@@ -81,7 +88,7 @@ class Owner:
         ):
             raise UserError(
                 "The token is not right." if self._token else "This server has no owner's token.",
-                code="bad_token",
+                code="bad_token" if self._token else "no_owner_token",
             )
         names = self._library.names()
         if not names:

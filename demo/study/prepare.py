@@ -76,7 +76,7 @@ def prepare(study: Study, engine: Any, root: Path = ROOT, find_hand: FindHand = 
         "broken": table("b"),
         "references": {name: files[content] for name, content in references.items()},
     }
-    version = hashlib.blake2b(_canonical(body), digest_size=8).hexdigest()
+    version = version_of(body)
     plan_of = {method: {} for method in methods}
     for (method, stimulus), plan in plans.items():
         plan_of[method][stimulus] = plan.to_json()
@@ -212,8 +212,11 @@ def _twins(
             log.info("the hand of %s in %s is too small to be broken", method, stimulus)
 
 
-def _canonical(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def version_of(body: dict[str, Any]) -> str:
+    """The hash of a study.json without its version and plans; pictures are in it by their names, their hashes."""
+    body = {key: value for key, value in body.items() if key not in ("version", "plans")}
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return hashlib.blake2b(canonical, digest_size=8).hexdigest()
 
 
 def _write(root: Path, name: str, version: str, manifest: dict[str, Any], files: dict[str, bytes]) -> None:

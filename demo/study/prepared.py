@@ -2,7 +2,8 @@
 
 ROOT/NAME/VERSION holds `study.json` (definition, methods, a plan a picture) and `pictures/`, named by their
 content. VERSION is the hash of all of it. ROOT/NAME/current holds the version new participants get; earlier
-versions stay, for those who began with them.
+versions stay, for those who began with them. SHIPPED holds the ready studies in the same form; a study of the same
+name under ROOT goes before it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from demo.study.schedule import Design
 from engine.types import UserError
 
 ROOT = Path(__file__).parents[2] / "data" / "studies"
+SHIPPED = Path(__file__).parents[2] / "presets" / "studies" / "prepared"
 SCHEMA = 1  # of study.json
 _VERSION = re.compile(r"[0-9a-f]{16}")
 
@@ -65,8 +67,9 @@ def load(name: str, root: Path = ROOT, version: str | None = None) -> Prepared:
     """The prepared study `name`: `version`, or the current one."""
     newest = current(name, root)  # also holds that the name is one of ours, and no path
     version = version or newest
-    folder = root / name / version
-    if not _VERSION.fullmatch(version) or not (folder / "study.json").is_file():
+    folders = (home / name / version for home in homes(root))
+    folder = next((folder for folder in folders if (folder / "study.json").is_file()), None)
+    if not _VERSION.fullmatch(version) or folder is None:
         raise UserError(
             f"Version {version} of the study {name!r} is not here.", code="no_version", version=version
         )
@@ -95,12 +98,18 @@ def current(name: str, root: Path = ROOT) -> str:
             code="not_prepared",
             name=name,
         )
-    return (root / name / "current").read_text().strip()
+    pointers = (home / name / "current" for home in homes(root))
+    return next(pointer for pointer in pointers if pointer.is_file()).read_text().strip()
+
+
+def homes(root: Path) -> tuple[Path, ...]:
+    """Where to look, first to last: the shipped studies stand in for those that nobody prepared here."""
+    return (root, SHIPPED) if root == ROOT else (root,)
 
 
 def names(root: Path = ROOT) -> list[str]:
     """Names of the studies that are prepared."""
-    return sorted(path.parent.name for path in root.glob("*/current"))
+    return sorted({path.parent.name for home in homes(root) for path in home.glob("*/current")})
 
 
 class Library:

@@ -10,6 +10,7 @@ from typing import Any
 
 from demo.study.analysis import Analysis, Axis
 from demo.study.power import StudyPlan
+from demo.study.session import texts
 from demo.study.statistics import LEVEL, Estimate
 
 _PLOT_PX = 240  # width of a plot of one interval
@@ -39,8 +40,17 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _of(part: tuple[int, int]) -> str:
-    return f"{part[0]} of {part[1]} ({_percent(part[0] / part[1])})" if part[1] else "none yet"
+Words = dict[str, Any]  # texts.yaml's results, in one language
+
+
+def words(language: str = "en") -> Words:
+    return texts()[language]["results"]
+
+
+def _of(part: tuple[int, int], w: Words) -> str:
+    if not part[1]:
+        return w["none_yet"]
+    return w["of"].format(part=part[0], all=part[1], share=_percent(part[0] / part[1]))
 
 
 def as_json(analysis: Analysis) -> dict[str, Any]:
@@ -61,25 +71,25 @@ def as_json(analysis: Analysis) -> dict[str, Any]:
 Table = tuple[Sequence[str], list[Sequence[str]]]  # heads, rows
 
 
-def _overview(a: Analysis) -> Table:
+def _overview(a: Analysis, w: Words) -> Table:
     rows = [
-        ("enrolled", str(a.enrolled)),
-        ("finished", _of((a.finished, a.enrolled))),
-        ("withdrawn, data deleted", str(a.withdrawn)),
-        ("excluded by the rules", _of((len(a.excluded), a.enrolled))),
-        ("identical pairs recognised", _of(a.checks["identical"])),
-        ("broken hands recognised", _of(a.checks["broken"])),
-        ("repeated pairs answered the same", _of(a.consistent)),
+        (w["enrolled"], str(a.enrolled)),
+        (w["finished"], _of((a.finished, a.enrolled), w)),
+        (w["withdrawn"], str(a.withdrawn)),
+        (w["excluded"], _of((len(a.excluded), a.enrolled), w)),
+        (w["identical"], _of(a.checks["identical"], w)),
+        (w["broken"], _of(a.checks["broken"], w)),
+        (w["repeated"], _of(a.consistent, w)),
     ]
     return ("", ""), rows
 
 
-def _ranking(axis: Axis) -> Table:
+def _ranking(axis: Axis, w: Words) -> Table:
     rows = [(s.method, _values(s.strength), _shares(s.share), f"{s.share.n:g}") for s in axis.ranking]
-    return ("method", f"strength [{LEVEL:.0%}]", f"preferred [{LEVEL:.0%}]", "votes"), rows
+    return (w["method"], _with_level(w["strength"]), _with_level(w["preferred"]), w["votes"]), rows
 
 
-def _pairs(axis: Axis) -> Table:
+def _pairs(axis: Axis, w: Words) -> Table:
     rows = [
         (
             f"{pair.first} – {pair.second}",
@@ -92,60 +102,66 @@ def _pairs(axis: Axis) -> Table:
         )
         for pair in axis.pairs
     ]
-    return ("pair", "votes", "ties", "both bad", f"first preferred [{LEVEL:.0%}]", "p", "p (Holm)"), rows
+    names = ("pair", "votes", "ties", "both_bad")
+    return (*(w[name] for name in names), _with_level(w["first_preferred"]), "p", "p (Holm)"), rows
 
 
-def _ratings(axis: Axis) -> Table:
+def _ratings(axis: Axis, w: Words) -> Table:
     rows = [(method, _values(mean), f"{mean.n:g}") for method, mean in axis.ratings]
-    return ("method", f"mean of 1–5 [{LEVEL:.0%}]", "ratings"), rows
+    return (w["method"], _with_level(w["mean_rating"]), w["ratings"]), rows
 
 
-def _items(a: Analysis, axis: Axis) -> Table:
+def _with_level(head: str) -> str:
+    return f"{head} [{LEVEL:.0%}]"
+
+
+def _items(a: Analysis, axis: Axis, w: Words) -> Table:
     show = _percent if axis.kind == "pairwise" else _number
     rows = [
         (item, *(f"{show(cells[method][0])} ({cells[method][1]})" for method in a.methods))
         for item, cells in axis.by_item.items()
     ]
-    return ("item", *a.methods), rows
+    return (w["item"], *a.methods), rows
 
 
-def _facts(axis: Axis) -> str:
+def _facts(axis: Axis, w: Words) -> str:
     if not axis.votes:
-        return "No answers yet."
-    low, middle, high = axis.seconds
+        return w["no_answers"]
+    low, middle, high = (_number(value, 1) for value in axis.seconds)
     facts = [
-        f"{axis.votes} answers",
-        f"agreement (Krippendorff's alpha) {_number(axis.alpha)}",
-        f"response time {_number(middle, 1)} s, quartiles {_number(low, 1)} and {_number(high, 1)} s",
+        w["answers"].format(count=axis.votes),
+        w["agreement"].format(alpha=_number(axis.alpha)),
+        w["response"].format(middle=middle, low=low, high=high),
     ]
     if axis.left_share is not None:
-        facts.append(f"left chosen {_shares(axis.left_share)}")
-    return "; ".join(facts) + "."
+        facts.append(w["left"].format(share=_shares(axis.left_share)))
+    return w["join"].join(facts) + w["stop"]
 
 
-def _notes(a: Analysis) -> str:
-    ties = "left out of shares" if a.ties == "excluded" else "counted as half a vote for each"
-    return (
-        f"Ties and both-bad answers are {ties}. "
-        "Shares: Wilson's interval; where participants voted more than once, with the design effect between "
-        "participants and Student's quantile. Strength: maximum likelihood, interval by bootstrap over "
-        "participants. p: exact two-sided binomial test of the decided votes, and adjusted for the number of "
-        "pairs. Practice and check pairs are not counted."
-    )
+def _notes(a: Analysis, w: Words) -> str:
+    return w["ties_excluded" if a.ties == "excluded" else "ties_half"] + w["space"] + w["notes"]
+
+
+def _reasons(a: Analysis, w: Words) -> list[tuple[str, str]]:
+    return [
+        (who, w["reasons"][reason.rule].format(value=f"{reason.value:g}"))
+        for who, reason in a.excluded.items()
+    ]
 
 
 # --- text ---------------------------------------------------------------------------------------------
 
 
 def text(a: Analysis) -> str:
-    """For a terminal."""
-    parts = [f"{a.study}, version {a.version}", _text_table(_overview(a))]
-    parts += [f"  excluded {who}: {why}" for who, why in a.excluded.items()]
+    """For a terminal, in English."""
+    w = words()
+    parts = [w["version_of"].format(study=a.study, version=a.version), _text_table(_overview(a, w))]
+    parts += [f"  {w['excluded_one'].format(who=who)}: {why}" for who, why in _reasons(a, w)]
     for axis in a.axes:
-        parts.append(f"== {axis.question} ==\n{axis.text} {_facts(axis)}")
-        tables = (_ranking(axis), _pairs(axis)) if axis.kind == "pairwise" else (_ratings(axis),)
-        parts += [_text_table(table) for table in (*tables, _items(a, axis))]
-    return "\n\n".join([*parts, _notes(a)]) + "\n"
+        parts.append(f"== {axis.question} ==\n{axis.text} {_facts(axis, w)}")
+        tables = (_ranking(axis, w), _pairs(axis, w)) if axis.kind == "pairwise" else (_ratings(axis, w),)
+        parts += [_text_table(table) for table in (*tables, _items(a, axis, w))]
+    return "\n\n".join([*parts, _notes(a, w)]) + "\n"
 
 
 def _text_table(table: Table) -> str:
@@ -158,34 +174,41 @@ def _text_table(table: Table) -> str:
     )
 
 
-def power_text(plan: StudyPlan) -> str:
-    return (
-        f"To find a preference of {_percent(plan.share)} with a chance of {_percent(plan.wanted)} (two-sided "
-        f"sign test at 5 %), each pair needs {plan.votes} decided votes (power {_percent(plan.reached)}; "
-        f"Wilson's interval would be {_percent(plan.interval.low)} to {_percent(plan.interval.high)}). "
-        f"With {_percent(plan.ties)} ties, {plan.pairs} pairs, {plan.comparisons} comparisons each and a "
-        f"design effect of {plan.effect:.2f}, that takes {plan.participants} participants."
+def power_text(plan: StudyPlan, language: str = "en") -> str:
+    return words(language)["power"].format(
+        share=_percent(plan.share),
+        wanted=_percent(plan.wanted),
+        votes=plan.votes,
+        reached=_percent(plan.reached),
+        low=_percent(plan.interval.low),
+        high=_percent(plan.interval.high),
+        ties=_percent(plan.ties),
+        pairs=plan.pairs,
+        comparisons=plan.comparisons,
+        effect=f"{plan.effect:.2f}",
+        participants=plan.participants,
     )
 
 
 # --- HTML ---------------------------------------------------------------------------------------------
 
 
-def power_html(plan: StudyPlan) -> str:
-    return f"<p>{escape(power_text(plan))}</p>"
+def power_html(plan: StudyPlan, language: str = "en") -> str:
+    return f"<p>{escape(power_text(plan, language))}</p>"
 
 
-def html(a: Analysis) -> str:
+def html(a: Analysis, language: str = "en") -> str:
     """For the owner's page; its classes are in static/study.css."""
-    parts = [_html_table(_overview(a), "overview")]
+    w = words(language)
+    parts = [_html_table(_overview(a, w), w["overview"])]
     if a.excluded:
         listed = "".join(
-            f"<li><code>{escape(who)}</code>: {escape(why)}</li>" for who, why in a.excluded.items()
+            f"<li><code>{escape(who)}</code>{w['colon']}{escape(why)}</li>" for who, why in _reasons(a, w)
         )
-        parts.append(f"<details><summary>Excluded participants</summary><ul>{listed}</ul></details>")
+        parts.append(f"<details><summary>{escape(w['excluded_all'])}</summary><ul>{listed}</ul></details>")
     for axis in a.axes:
         parts.append(
-            f"<h2>{escape(axis.question)}</h2><p><q>{escape(axis.text)}</q> {escape(_facts(axis))}</p>"
+            f"<h2>{escape(axis.question)}</h2><p><q>{escape(axis.text)}</q> {escape(_facts(axis, w))}</p>"
         )
         if axis.kind == "pairwise":
             span = max(
@@ -193,16 +216,19 @@ def html(a: Analysis) -> str:
                 default=1,
             )
             strengths = [_interval_svg(s.strength, -span, span, 0) for s in axis.ranking]
-            parts.append(_html_table(_ranking(axis), "ranking", strengths))
+            parts.append(_html_table(_ranking(axis, w), w["ranking"], strengths))
             shares = [_interval_svg(pair.share, 0, 1, 0.5) for pair in axis.pairs]
-            parts.append(_html_table(_pairs(axis), "pairs", shares))
+            parts.append(_html_table(_pairs(axis, w), w["all_pairs"], shares))
         else:
             parts.append(
-                _html_table(_ratings(axis), "ratings", [_interval_svg(m, 1, 5, 3) for _, m in axis.ratings])
+                _html_table(
+                    _ratings(axis, w), w["ratings"], [_interval_svg(m, 1, 5, 3) for _, m in axis.ratings]
+                )
             )
-        parts.append(f"<details><summary>By item</summary>{_html_table(_items(a, axis), 'items')}</details>")
+        table = _html_table(_items(a, axis, w), w["by_item"])
+        parts.append(f"<details><summary>{escape(w['by_item'])}</summary>{table}</details>")
     parts.append(
-        f"<h2>Response times</h2>{_histogram_svg(a.seconds)}<p class='notes'>{escape(_notes(a))}</p>"
+        f"<h2>{escape(w['times'])}</h2>{_histogram_svg(a.seconds, w)}<p class='notes'>{escape(_notes(a, w))}</p>"
     )
     return "".join(parts)
 
@@ -221,7 +247,7 @@ def _html_table(table: Table, name: str, plots: Sequence[str] | None = None) -> 
         for row, plot in zip(rows, extra, strict=True)
     )
     return (
-        f"<div class='table' tabindex='0' role='group' aria-label='{name}'><table>"
+        f"<div class='table' tabindex='0' role='group' aria-label='{escape(name, quote=True)}'><table>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -244,7 +270,7 @@ def _interval_svg(estimate: Estimate, low: float, high: float, middle: float) ->
     )
 
 
-def _histogram_svg(seconds: Iterable[int]) -> str:
+def _histogram_svg(seconds: Iterable[int], w: Words) -> str:
     """Answers by whole seconds; the last bar holds all that took longer."""
     longest, bar, height = 30, 16, 90
     counts = [0] * (longest + 1)
@@ -262,6 +288,6 @@ def _histogram_svg(seconds: Iterable[int]) -> str:
         for i in range(0, longest + 1, 5)
     )
     width = bar * (longest + 1)
-    label = f"Histogram of response times in seconds; {sum(counts)} answers"
+    label = escape(w["histogram"].format(count=sum(counts)), quote=True)
     box = f"viewBox='0 0 {width} {height + 18}'"
     return f"<svg class='histogram' {box} role='img' aria-label='{label}'>{bars}{marks}</svg>"

@@ -26,6 +26,7 @@ class StudyService:
             "consent": sessions.consent,
             "answer": sessions.answer,
             "withdraw": sessions.withdraw,
+            "words": owner.words,
             "results": owner.results,
             "export": owner.export,
             "power": owner.power,

@@ -21,7 +21,7 @@ PHONE = (390, 844)
 TOKEN = "owner-token"
 KEYS = {"a": "left", "b": "right", "t": "tie", "n": "both_bad", "ArrowLeft": "left", "ArrowRight": "right"}
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +263,7 @@ def test_a_phone_rates_in_chinese_and_leaves(url, visit, studies, store_url):
 
 
 def test_the_owner_reads_results_and_exports(url, visit):
-    one = visit(f"{url}?owner")
+    one = visit(f"{url}?owner&lang=en")
     page = one.page
     page.fill("#hl-token", "guess")
     page.click("text=Show results")
@@ -280,6 +280,14 @@ def test_the_owner_reads_results_and_exports(url, visit):
     page.click("summary >> text=Power")
     page.click("text=Calculate")
     assert "77 decided votes" in page.wait_for_selector(".power p").text_content()
+
+    page.goto(f"{url}?owner&lang=en")
+    page.click("text=中文")
+    page.fill("#hl-token", TOKEN)
+    page.click("text=查看结果")
+    page.wait_for_selector(".report table")
+    assert "按规则排除" in page.text_content(".report")
+    assert violations(page) == []
     one.check()
 
 

@@ -20,7 +20,7 @@ export async function mount(root, { call }) {
   root.append(banner, stage, live);
 
   if (query.has('owner')) {
-    ownerScreen(stage, call, query.get('study'));
+    ownerScreen(root, stage, call, query);
     root.dataset.screen = 'owner';
     return;
   }
@@ -135,7 +135,7 @@ class Session {
       h('h1', {}, t.studies),
       h('p', {}, studies.length ? t.choose : t.no_studies),
       h('ul', { class: 'studies' }, ...studies.map(link)),
-      h('p', {}, h('a', { href: '?owner' }, t.owner)),
+      h('p', {}, h('a', { href: `?owner&lang=${this.language}` }, t.owner)),
     );
   }
 

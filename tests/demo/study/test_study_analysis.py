@@ -13,7 +13,8 @@ from study_stand_ins import Population, Robot, dataset, row, study
 
 from demo.study import export, report
 from demo.study.__main__ import main
-from demo.study.analysis import analyse, exclusions
+from demo.study.analysis import Reason, analyse, exclusions
+from demo.study.power import plan_study
 from demo.study.prepared import Library
 from demo.study.schedule import Trial
 from demo.study.statistics import wilson
@@ -121,7 +122,7 @@ def test_exclusion_by_failed_checks():
         row(made, trial("a", "a", "identical"), "q", "left", participant="p", position=1),
         row(made, trial("a", "a", "broken", broken="left"), "q", "left", participant="p", position=2),
     ]
-    assert rules(made, failed) == {"p": "failed 2 checks"}
+    assert rules(made, failed) == {"p": Reason("checks", 2)}
     assert rules(made, failed[:1]) == {}
     passed = [replace(failed[0], value="tie", chosen="tie"), replace(failed[1], value="right")]
     assert rules(made, passed) == {}
@@ -133,14 +134,14 @@ def test_exclusion_by_failed_checks():
 def test_exclusion_by_time_side_and_finishing():
     made = asked()
     fast = [row(made, trial("a", "b"), "q", "left", response_ms=300)]
-    assert rules(made, fast) == {"p": "median answer under 0.8 s"}
+    assert rules(made, fast) == {"p": Reason("fast", 0.8)}
     same = [row(made, trial("a", "b"), "q", "left", position=i) for i in range(12)]
-    assert rules(made, same) == {"p": "over 95% of the answers to one side"}
+    assert rules(made, same) == {"p": Reason("side", 95)}
     assert rules(made, same[:9]) == {}  # too few to tell
     strict = asked(exclusion={"unfinished": True})
     data = dataset(strict, METHODS, votes(strict, *FIVE))
     data = replace(data, people=tuple(replace(p, finished=p.participant != "p3") for p in data.people))
-    assert exclusions(data) == {"p3": "did not finish"}
+    assert exclusions(data) == {"p3": Reason("unfinished", 0)}
     assert analyse(data, rounds=50).axes[0].votes == 4
     assert analyse(data, rounds=50).finished == 4
 
@@ -151,6 +152,23 @@ def test_an_empty_study_has_results_too():
     assert "No answers yet" in report.html(result)
     assert report.text(result)
     json.dumps(report.as_json(result), allow_nan=False)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_results_speak_both_languages(language):
+    made = asked()
+    failed = [
+        row(made, trial("a", "a", "identical"), "q", "left", participant="p", position=1),
+        row(made, trial("a", "a", "broken", broken="left"), "q", "left", participant="p", position=2),
+        row(made, trial("a", "b"), "q", "left", participant="q"),
+    ]
+    html = report.html(analyse(dataset(made, METHODS, failed), rounds=50), language)
+    assert ("failed 2 checks" in html) == (language == "en")
+    assert ("有 2 次检查未通过" in html) == (language == "zh")
+    assert "{" not in html
+    plan = plan_study(share=0.67, wanted=0.8, ties=0.2, comparisons=9, pairs=3)
+    assert str(plan.participants) in report.power_html(plan, language)
+    assert "{" not in report.power_html(plan, language)
 
 
 def test_the_report_escapes_names():

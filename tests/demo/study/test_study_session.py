@@ -296,7 +296,7 @@ def test_withdrawing_leaves_nothing_to_come_back_to(service, store):
 def test_results_need_the_token(service, store, root, do, token):
     assert service.call({"do": do, "token": token, "study": "small"})["code"] == "bad_token"
     closed = StudyService(store, Library(root), token=None)
-    assert closed.call({"do": do, "token": token})["code"] == "bad_token"
+    assert closed.call({"do": do, "token": token})["code"] == "no_owner_token"
 
 
 def test_results_are_live(service):
