@@ -10,6 +10,7 @@ speaks up only when an edit ends. Handlers return an EditorValue, never gr.updat
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -20,6 +21,7 @@ import gradio as gr
 import numpy as np
 
 from demo.components.hand_editor_value import EditorValue, parse
+from demo.components.pose_files import LARGEST_BYTES, read_pose, write_pose
 from demo.i18n import LANGUAGES
 from demo.views.html import data_uri
 from engine.types import UserError, to_json
@@ -52,6 +54,8 @@ const host = element.querySelector('.hand-editor-host');
     ...config,
     mesh: url(config.mesh),
     randomPose: (side) => server.random_hand_pose(side),
+    readPose: (file, value) => server.read_pose_file(file, value),
+    writePose: (value, form) => server.write_pose_file(value, form),
     onCommit: (value) => {
       props.value = value;
       trigger('commit', {});
@@ -107,7 +111,12 @@ class HandEditor(gr.HTML):
             css_template=_CSS,
             js_on_load=_SCRIPT.replace("__CONFIG__", json.dumps(config)),
             apply_default_css=False,
-            server_functions=[random_hand_pose, *([] if preview is None else [self._previewer(preview)])],
+            server_functions=[
+                random_hand_pose,
+                self._reader(),
+                self._writer(),
+                *([] if preview is None else [self._previewer(preview)]),
+            ],
             **layout,
         )
 
@@ -122,6 +131,34 @@ class HandEditor(gr.HTML):
                 return []  # the value itself is refused, with its sentence, where it is used
 
         return preview_hands
+
+    def _reader(self) -> Callable[[Any, Any], dict[str, Any]]:
+        def read_pose_file(content: Any, shown: Any) -> dict[str, Any]:
+            """A pose file (base64) of any form, as the editor's JSON; or {"error": a sentence}."""
+            try:
+                if not isinstance(content, str) or len(content) > 2 * LARGEST_BYTES:
+                    raise UserError("A pose file has at most 1 MB.", code="too_large")
+                try:
+                    data = base64.b64decode(content, validate=True)
+                except ValueError:
+                    raise UserError("The file did not arrive whole; try again.", code="bad_pose") from None
+                value = read_pose(data, self._parse(shown).camera)
+                return {"value": self._parse(value.to_json()).to_json(), "notices": list(value.notices)}
+            except UserError as error:
+                return {"error": str(error)}
+
+        return read_pose_file
+
+    def _writer(self) -> Callable[[Any, Any], dict[str, str]]:
+        def write_pose_file(shown: Any, form: Any) -> dict[str, str]:
+            """The hands as a file of another form: {"name", "content" (base64)}, or {"error": a sentence}."""
+            try:
+                name, data = write_pose(self._parse(shown), str(form))
+                return {"name": name, "content": base64.b64encode(data).decode()}
+            except UserError as error:
+                return {"error": str(error)}
+
+        return write_pose_file
 
     def _parse(self, data: Any) -> EditorValue:
         return parse(data, self._names)

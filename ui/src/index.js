@@ -15,6 +15,19 @@ import { Surface } from './surface.js';
 import css from './style.css';
 
 const OCCLUDE_MS = 90; // after the last movement
+const LARGEST_FILE = 1 << 20; // bytes
+
+function download(bytes, name) {
+  const url = URL.createObjectURL(new Blob([bytes]));
+  h('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function base64(bytes) {
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+}
 
 /** 'none', 'software' (drawn by the processor) or 'gpu'. */
 function graphics() {
@@ -38,7 +51,8 @@ async function loadRig(url) {
 /**
  * @param host an empty element
  * @param config {mesh: url, lang: 'en', 'zh' or null for the page's, gestures: [{name, title: {en, zh}, hand}],
- *   randomPose(side): Promise of (45,) rad, onCommit(value)}
+ *   randomPose(side): Promise of (45,) rad, readPose(base64, value): Promise of {value, notices} or {error},
+ *   writePose(value, form): Promise of {name, content} or {error}, onCommit(value)}
  * @returns {Promise<{setValue, getValue, showPreviews, dispose}>}
  */
 export async function mount(host, config) {
@@ -81,20 +95,31 @@ function build(host, frame, rig, t, config) {
         say(t('noServer'));
       }
     },
-    save() {
-      const file = `hand-${editor.gesture ?? 'pose'}.json`;
-      const url = URL.createObjectURL(new Blob([JSON.stringify(editor, null, 1)], { type: 'application/json' }));
-      h('a', { href: url, download: file }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 1000);
-      say(t('saved', { file }));
+    async save(form) {
+      if (form === 'json') {
+        const file = `hand-${editor.gesture ?? 'pose'}.json`;
+        download(new TextEncoder().encode(JSON.stringify(editor, null, 1)), file);
+        say(t('saved', { file }));
+        return;
+      }
+      const { name, content, error } = await config.writePose(editor.toJSON(), form).catch(() => ({ error: t('noServer') }));
+      if (!error) download(Uint8Array.from(atob(content), (c) => c.charCodeAt(0)), name);
+      say(error ?? t('saved', { file: name }));
     },
     async load(file) {
-      try {
-        editor.load(JSON.parse(await file.text()));
-        say(t('loaded', { file: file.name }));
-      } catch {
-        say(t('badFile'));
+      if (file.size > LARGEST_FILE) {
+        say(t('largeFile'));
+        return;
       }
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      try {
+        editor.load(JSON.parse(new TextDecoder().decode(bytes)));
+        say(t('loaded', { file: file.name }));
+        return;
+      } catch { /* of another form: the server knows those */ }
+      const { value, notices, error } = await config.readPose(base64(bytes), editor.toJSON()).catch(() => ({ error: t('noServer') }));
+      if (!error) editor.load(value);
+      say(error ?? [t('loaded', { file: file.name }), ...notices].join(' '));
     },
     view(view) {
       viewport.dataset.view = view;

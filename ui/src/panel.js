@@ -31,7 +31,7 @@ function slider({ label, kind, min, max, step, format, read, write, done }) {
 }
 
 export class Panel {
-  /** @param actions {random, save, load(file), view(name), ghost(on)} what the panel cannot do by itself */
+  /** @param actions {random, save(form), load(file), view(name), ghost(on)} what the panel cannot do by itself */
   constructor(editor, t, actions) {
     Object.assign(this, { editor, t, actions });
     this.sliders = [];
@@ -65,6 +65,18 @@ export class Panel {
     return h('button', { type: 'button', class: 'tool', 'data-tool': name, 'aria-label': label, title: label, onclick: action }, icon(name));
   }
 
+  // One button for every form of file: a select that looks like a tool and forgets its choice.
+  #saver() {
+    const { t, actions } = this;
+    const select = h('select', { 'aria-label': t('save'), onchange: () => {
+      actions.save(select.value);
+      select.value = '';
+    } }, h('option', { value: '', hidden: true }, ''),
+      ...['json', 'mano', 'openpose'].map((form) => h('option', { value: form }, t(`save_${form}`))));
+    select.value = '';
+    return h('span', { class: 'tool saver', 'data-tool': 'save', title: t('save') }, icon('save'), select);
+  }
+
   #build() {
     const { editor, t, actions } = this;
     this.mode = this.#segmented(t('hands'), ['right', 'left', 'both'], (mode) => editor.setMode(mode));
@@ -75,7 +87,7 @@ export class Panel {
     this.ghost = this.#tool('ghost', () => this.showGhost(!this.ghostOn));
     this.help = this.#tool('help', () => this.showHelp(this.sheet.hidden));
     this.help.setAttribute('aria-expanded', 'false');
-    this.file = h('input', { type: 'file', accept: '.json,application/json', hidden: true, 'aria-label': t('load'), onchange: () => {
+    this.file = h('input', { type: 'file', accept: '.json,.npz,application/json', hidden: true, 'aria-label': t('load'), onchange: () => {
       if (this.file.files[0]) actions.load(this.file.files[0]);
       this.file.value = '';
     } });
@@ -84,7 +96,7 @@ export class Panel {
       this.undo, this.redo, h('i', {}),
       this.#tool('mirror', () => editor.mirror()), this.match, this.#tool('fit', () => editor.fit()), h('i', {}),
       this.#tool('random', actions.random), this.#tool('reset', () => editor.reset()), this.ghost, h('i', {}),
-      this.#tool('save', actions.save), this.#tool('load', () => this.file.click()), this.help, this.file);
+      this.#saver(), this.#tool('load', () => this.file.click()), this.help, this.file);
     this.sheet = h('dl', { class: 'sheet', hidden: true },
       ...t('keys').flatMap(([keys, what]) => [h('dt', {}, keys), h('dd', {}, what)]));
     this.parts = h('div', { class: 'parts', role: 'group', 'aria-label': t('fingers') },
