@@ -87,6 +87,7 @@ class Session:
     view: View = field(default_factory=View)
     progress: Progress | None = None  # while running
     stopping: bool = False
+    photo: tuple[int, int] | None = None  # (height_px, width_px) of the one whose hand is being read
     runs: int = 0  # that have ended
     token: str | None = None  # the visitor's own, for a provider; nowhere but here
     shelf: list[Starred] = field(default_factory=list)

@@ -9,9 +9,11 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from demo.components import keypoint_pad
 from demo.components.form import Form, hand_value
 from demo.components.gesture_picker import picker_html, suggestions
 from demo.components.hand_editor_value import EditorValue
+from demo.components.pose_files import fit_keypoints
 from demo.forms import Settings, check, check_ready, from_link, settings_from_json, to_link
 from demo.handlers.telling import notice, tells
 from demo.i18n import DEFAULT, Text, preferred, text
@@ -119,21 +121,41 @@ class CompareHandlers:
 
     @tells
     def from_photo(self, session: Session, path: str | None) -> Any:
-        """The hand on a photo, for the editor."""
+        """The hand on a photo, for the editor; and the photo with its keypoints, to put right."""
         if path is None:
-            return gr.skip()
+            session.photo = None
+            return gr.skip(), None
         from engine.image import open_image
         from engine.reconstruct import reconstruct
 
-        found = reconstruct(open_image(path))
+        image = open_image(path)
+        session.photo = image.shape[:2]
+        found = reconstruct(image)
+        t = text(session.language)
         if not found:
-            raise UserError(
-                "No hand was found on this photo; try one where the whole hand is seen, or pose it by hand.",
-                code="no_hand_found",
-            )
+            notice(session, "photo.not_found")
+            return gr.skip(), keypoint_pad.state(image, None, "right", t)
         notice(session, "photo.found", count=len(found))
         hands = tuple(rec.hand for rec in found)
-        return hand_value(Settings(hands=hands, camera=found[0].camera), edited=True)
+        value = hand_value(Settings(hands=hands, camera=found[0].camera), edited=True)
+        return value, keypoint_pad.state(image, found[0].keypoints_px, found[0].hand.side, t)
+
+    @tells
+    def from_keypoints(self, session: Session, hand: EditorValue | None, event: gr.EventData) -> EditorValue:
+        """The editor's value with the hand fitted to keypoints that a person put right."""
+        from engine.reconstruct.read import usual_camera
+
+        if session.photo is None:
+            raise UserError("Choose a photo first.", code="no_photo")
+        height, width = session.photo
+        points, side = keypoint_pad.read_points(event._data, width, height)
+        camera = usual_camera(height, width)
+        fitted = fit_keypoints(points, camera, side)
+        notice(session, "keypoints.fitted")
+        kept = (
+            () if hand is None else tuple(h for h in hand.hands if h.side != side and hand.camera == camera)
+        )
+        return EditorValue(hands=(fitted, *kept), camera=camera, edited=True, active=side)
 
     def remember(self, session: Session, *values: Any) -> dict[str, Any]:
         """For the browser's own storage; what cannot be read is not remembered."""

@@ -11,6 +11,7 @@ from demo.components.form import Form, hand_value
 from demo.components.fragment import Fragment
 from demo.components.gesture_picker import GesturePicker, picker_html
 from demo.components.hand_editor import HandEditor
+from demo.components.keypoint_pad import KeypointPad
 from demo.components.method_controls import MethodControls
 from demo.components.photo import Photo
 from demo.components.translated import Translated
@@ -79,6 +80,7 @@ def create_compare_page(
                 photo = words.build(
                     Photo, show_label=False, height=220, say={"placeholder": "photo.placeholder"}
                 )
+                pad = KeypointPad(elem_id="keypoints")
         with gr.Column(min_width=300, elem_classes="hl-main"):
             with gr.Group(elem_classes="hl-prompt"):
                 prompt = words.build(
@@ -161,8 +163,9 @@ def create_compare_page(
 
     picker.pick(handlers.pick, [session, editor], editor, **QUICK)
     suggested.act(handlers.pick, [session, editor], editor, **QUICK)
-    photo.upload(handlers.from_photo, [session, photo], editor, **QUICK)
-    photo.input(handlers.from_photo, [session, photo], editor, **QUICK)
+    photo.upload(handlers.from_photo, [session, photo], [editor, pad], **QUICK)
+    photo.input(handlers.from_photo, [session, photo], [editor, pad], **QUICK)
+    pad.apply(handlers.from_keypoints, [session, editor], editor, **QUICK)
     prompt.change(handlers.suggest, [session, prompt], suggested, **LATEST)
     methods.change(controls.visibility, methods, list(controls.groups.values()), **SILENT)
     gr.on([layer.input, word.input], handlers.look, [session, layer, word], page.board, **LATEST)

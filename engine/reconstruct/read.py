@@ -30,10 +30,13 @@ def camera_of(image: np.ndarray, camera: Camera | None) -> Camera:
     """`camera` at the size of `image`, or a usual lens."""
     check_image(image)
     height, width = image.shape[:2]
-    if camera is None:
-        focal_px = DEFAULT_FOCAL * max(height, width)
-        return Camera.simple(focal_px=focal_px, width_px=width, height_px=height)
-    return camera.resized(width_px=width, height_px=height)
+    return usual_camera(height, width) if camera is None else camera.resized(width_px=width, height_px=height)
+
+
+def usual_camera(height_px: int, width_px: int) -> Camera:
+    """A usual lens over a picture of this size."""
+    focal_px = DEFAULT_FOCAL * max(height_px, width_px)
+    return Camera.simple(focal_px=focal_px, width_px=width_px, height_px=height_px)
 
 
 def one_side(found: list[Detection], side: Side | None) -> list[Detection]:

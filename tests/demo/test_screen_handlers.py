@@ -184,17 +184,49 @@ def test_a_photo_becomes_a_pose(compare, session, told, monkeypatch, tmp_path):
     Image.new("RGB", (80, 60)).save(path)
     hand = compare.services.first.hands[0]
     camera = compare.services.first.camera
-    monkeypatch.setattr(
-        "engine.reconstruct.reconstruct", lambda image: [SimpleNamespace(hand=hand, camera=camera, score=0.9)]
-    )
-    value = compare.from_photo(session, str(path))
+    seen = np.full((21, 2), 30.0)
+    found = SimpleNamespace(hand=hand, camera=camera, score=0.9, keypoints_px=seen)
+    monkeypatch.setattr("engine.reconstruct.reconstruct", lambda image: [found])
+    value, pad = compare.from_photo(session, str(path))
     assert isinstance(value, EditorValue)
     assert (value.hands, value.edited) == ((hand,), True)
+    assert (pad["points"], pad["width"], pad["height"]) == (seen.tolist(), 80, 60)
     monkeypatch.setattr("engine.reconstruct.reconstruct", lambda image: [])
-    assert compare.from_photo(session, str(path)) == gr.skip()
+    value, pad = compare.from_photo(
+        session, str(path)
+    )  # nothing found: a hand to begin with, inside the photo
+    assert value == gr.skip()
+    assert (np.array(pad["points"]) >= 0).all()
+    assert (np.array(pad["points"]) <= (80, 60)).all()
     path.write_bytes(b"broken")
     assert compare.from_photo(session, str(path)) == gr.skip()
+    assert compare.from_photo(session, None) == (gr.skip(), None)
     assert [sentence[:14] for sentence in told] == ["Hands found: 1", "No hand was fo", "This file is n"]
+
+
+def test_keypoints_put_right_become_a_pose(compare, session, told):
+    from engine.hand import pose_hand
+    from engine.reconstruct.read import usual_camera
+    from engine.render import keypoints_px
+
+    gesture = compare.services.gestures["fist"]
+    points = keypoints_px(pose_hand(gesture.hand), gesture.camera)
+    assert compare.from_keypoints(session, None, event(points=points.tolist(), side="right")) == gr.skip()
+    session.photo = (gesture.camera.height_px, gesture.camera.width_px)
+    value = compare.from_keypoints(session, None, event(points=points.tolist(), side=gesture.hand.side))
+    assert value.camera == usual_camera(*session.photo)
+    shown = keypoints_px(pose_hand(value.hands[0]), value.camera)
+    assert np.linalg.norm(shown - points, axis=1).mean() < 0.05 * np.ptp(points, axis=0).max()
+    for wrong, side in (
+        (points[:20], "left"),
+        (points, "up"),
+        (points + 1e4, "left"),
+        (points * np.nan, "left"),
+    ):
+        assert compare.from_keypoints(session, None, event(points=wrong.tolist(), side=side)) == gr.skip()
+    assert [sentence[:14] for sentence in told] == ["Choose a photo", "The hand was f"] + 4 * [
+        "The keypoints "
+    ]
 
 
 def test_layers_and_words(compare, session):
