@@ -22,7 +22,7 @@ import numpy as np
 
 from demo.components.hand_editor_value import EditorValue, parse
 from demo.components.pose_files import LARGEST_BYTES, read_pose, write_pose
-from demo.i18n import LANGUAGES
+from demo.i18n import DEFAULT, LANGUAGES, text
 from demo.views.html import data_uri
 from engine.types import UserError, to_json
 
@@ -54,8 +54,8 @@ const host = element.querySelector('.hand-editor-host');
     ...config,
     mesh: url(config.mesh),
     randomPose: (side) => server.random_hand_pose(side),
-    readPose: (file, value) => server.read_pose_file(file, value),
-    writePose: (value, form) => server.write_pose_file(value, form),
+    readPose: (file, value) => server.read_pose_file(file, value, document.documentElement.lang),
+    writePose: (value, form) => server.write_pose_file(value, form, document.documentElement.lang),
     onCommit: (value) => {
       props.value = value;
       trigger('commit', {});
@@ -132,8 +132,8 @@ class HandEditor(gr.HTML):
 
         return preview_hands
 
-    def _reader(self) -> Callable[[Any, Any], dict[str, Any]]:
-        def read_pose_file(content: Any, shown: Any) -> dict[str, Any]:
+    def _reader(self) -> Callable[[Any, Any, Any], dict[str, Any]]:
+        def read_pose_file(content: Any, shown: Any, language: Any = None) -> dict[str, Any]:
             """A pose file (base64) of any form, as the editor's JSON; or {"error": a sentence}."""
             try:
                 if not isinstance(content, str) or len(content) > 2 * LARGEST_BYTES:
@@ -145,18 +145,18 @@ class HandEditor(gr.HTML):
                 value = read_pose(data, self._parse(shown).camera)
                 return {"value": self._parse(value.to_json()).to_json(), "notices": list(value.notices)}
             except UserError as error:
-                return {"error": str(error)}
+                return {"error": _sentence(error, language)}
 
         return read_pose_file
 
-    def _writer(self) -> Callable[[Any, Any], dict[str, str]]:
-        def write_pose_file(shown: Any, form: Any) -> dict[str, str]:
+    def _writer(self) -> Callable[[Any, Any, Any], dict[str, str]]:
+        def write_pose_file(shown: Any, form: Any, language: Any = None) -> dict[str, str]:
             """The hands as a file of another form: {"name", "content" (base64)}, or {"error": a sentence}."""
             try:
                 name, data = write_pose(self._parse(shown), str(form))
                 return {"name": name, "content": base64.b64encode(data).decode()}
             except UserError as error:
-                return {"error": str(error)}
+                return {"error": _sentence(error, language)}
 
         return write_pose_file
 
@@ -219,6 +219,12 @@ class HandEditor(gr.HTML):
 
     def example_value(self) -> Any:
         return self.value
+
+
+def _sentence(error: UserError, language: Any) -> str:
+    """In the language of the page, which is the document's `lang`."""
+    known = str(language or DEFAULT).partition("-")[0]
+    return text(known if known in LANGUAGES else DEFAULT).error(error)
 
 
 def random_hand_pose(side: Any) -> list[float]:
