@@ -84,19 +84,26 @@ const handlab = (() => {
   });
   document.addEventListener('keydown', key);
   document.addEventListener('pointermove', pan, { passive: true });
-  document.addEventListener('DOMContentLoaded', () => {
+  // gradio's 3D view puts itself before everything else in the order of Tab
+  function orderly() {
+    for (const canvas of document.querySelectorAll('canvas[tabindex]:not([tabindex="0"])')) canvas.tabIndex = 0;
+  }
+
+  function start() {
     const wanted = localStorage.getItem(DARK);
     if (wanted !== null) setDark(wanted === '1');
     // The header says which language the server speaks; the document's own attribute follows it.
     new MutationObserver(() => {
       const spoken = find('[data-act=language][aria-pressed=true]')?.dataset.language;
       if (spoken && document.documentElement.lang !== spoken) document.documentElement.lang = spoken;
-      // gradio's 3D view puts itself before everything else in the order of Tab
-      for (const canvas of document.querySelectorAll('canvas[tabindex="1"]')) canvas.tabIndex = 0;
+      orderly();
     }).observe(document.body, {
       childList: true, subtree: true, attributes: true, attributeFilter: ['aria-pressed', 'tabindex'],
     });
-  });
+    orderly();
+  }
+  if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', start);
+  else start();
 
   return { zoom, showBoard, copyLink, clickSoon };
 })();

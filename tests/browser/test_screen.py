@@ -171,7 +171,6 @@ def test_the_whole_way(desk):
     desk.check()
 
 
-@pytest.mark.slow
 def test_every_page_is_clean_and_accessible(desk):
     from axe_playwright_python.sync_playwright import Axe
 
@@ -186,7 +185,6 @@ def test_every_page_is_clean_and_accessible(desk):
     desk.check()
 
 
-@pytest.mark.slow
 def test_inspect_download_and_load(desk, app, visit, tmp_path):
     page = desk.page
     desk.open("inspect")
@@ -212,7 +210,41 @@ def test_inspect_download_and_load(desk, app, visit, tmp_path):
     other.visit.close()
 
 
-@pytest.mark.slow
+def test_keypoints_on_a_photo_are_put_right(desk, tmp_path):
+    """No hand is found on a blank photo: points to place by pointer and by key, and the editor takes the hand."""
+    from PIL import Image
+
+    page = desk.page
+    Image.new("RGB", (320, 240), (90, 120, 90)).save(tmp_path / "blank.png")
+    page.get_by_text("Pose from a photo or webcam").click()
+    page.locator("#page-compare input[type=file][accept*=image]").set_input_files(tmp_path / "blank.png")
+    dot = page.locator("#keypoints .dot[data-point='8']")
+    dot.wait_for()
+    page.locator(".toast-body", has_text="No hand was found").get_by_role("button").last.click()
+    before = dot.get_attribute("aria-label")
+    assert before.startswith("Index finger, joint 4 from the palm")
+    box = dot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 10, box["y"] + 25, steps=4)
+    page.mouse.up()
+    dragged = dot.get_attribute("aria-label")
+    assert dragged != before
+    dot.focus()
+    page.keyboard.press("Shift+ArrowDown")
+    assert dot.get_attribute("aria-label") != dragged
+    desk.keep("keypoints")
+    shown = page.evaluate("JSON.stringify(document.querySelector('.hand-editor-host').__hand.getValue())")
+    page.get_by_role("button", name="Fit the hand to these points").click()
+    page.wait_for_function(
+        "was => JSON.stringify(document.querySelector('.hand-editor-host').__hand.getValue()) !== was",
+        arg=shown,
+    )
+    page.locator(".toast-body", has_text="fitted to the points").get_by_role("button").last.click()
+    page.get_by_text("Pose from a photo or webcam").click()
+    desk.check()
+
+
 def test_stop_stops_and_nothing_comes_after(app, visit):
     screen = Screen(visit(app.link(steps=100, seed=123), locale="en-US"))
     page = screen.page
@@ -230,7 +262,6 @@ def test_stop_stops_and_nothing_comes_after(app, visit):
     screen.visit.close()
 
 
-@pytest.mark.slow
 def test_two_visitors_at_once(app, visit):
     screens = [Screen(visit(app.link(seed=seed), locale="en-US")) for seed in (31, 32)]
     for screen, color in zip(screens, ("green", "purple"), strict=True):
@@ -246,7 +277,6 @@ def test_two_visitors_at_once(app, visit):
         screen.visit.close()
 
 
-@pytest.mark.slow
 def test_bad_input_is_one_sentence(desk):
     page = desk.page
     for text, sentence in (("", "Please write a prompt first."), ("x" * 10_000, "10,000 characters")):
@@ -260,7 +290,6 @@ def test_bad_input_is_one_sentence(desk):
     desk.check()
 
 
-@pytest.mark.slow
 def test_a_reload_keeps_the_form_and_the_language(app, visit):
     screen = Screen(visit(app.url, locale="en-US"))
     page = screen.page
@@ -279,7 +308,6 @@ def test_a_reload_keeps_the_form_and_the_language(app, visit):
 
 
 @pytest.mark.parametrize("device", ["desktop", "phone"])
-@pytest.mark.slow
 def test_from_the_gallery_to_a_link(app, visit, device):
     """Open a shipped picture, change the seed, copy the link, and open the link."""
     options = {"size": PHONE, "touch": True, "dark": True} if device == "phone" else {}
@@ -308,7 +336,6 @@ def test_from_the_gallery_to_a_link(app, visit, device):
         one.visit.close()
 
 
-@pytest.mark.slow
 def test_nothing_moves_as_columns_fill(app, visit):
     watch = """
         window.__shift = 0;
@@ -324,7 +351,6 @@ def test_nothing_moves_as_columns_fill(app, visit):
     screen.visit.close()
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_rerun_shows_the_board(desk):
     """The viewer of 70 MB: only when its tab is opened, and its version check does not leave the machine."""
