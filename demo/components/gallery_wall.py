@@ -28,6 +28,7 @@ element.addEventListener('click', (event) => {
   const tile = event.target.closest('.tile');
   if (tile) trigger('open', {scene: tile.dataset.scene});
 });
+filter();  // what was typed before this ran
 """
 
 

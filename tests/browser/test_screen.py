@@ -23,7 +23,7 @@ PHONE = (390, 844)
 PROMPT = "a woman in a red shirt in front of a blue wall"
 METHODS = ("sd", "controlnet", "hand1000", "sesahand")
 PAGES = ("compare", "reconstruct", "inspect", "gallery", "methods", "evaluate", "help")
-RUN_MS = 120_000  # a busy machine's first run loads every model
+RUN_MS = 60_000  # a busy machine's first run loads every model
 # Without a GPU the light 3D viewer says so before it falls back to WebGL.
 NO_GPU = ("WebGPU", "No available adapters")
 
@@ -201,7 +201,9 @@ def test_inspect_download_and_load(desk, app, visit, tmp_path):
 
     other = Screen(visit(app.url, locale="en-US"))
     other.open("inspect")
-    other.page.locator("#bundle-load input[type=file]").set_input_files(path)
+    with other.page.expect_file_chooser() as chooser:
+        other.page.locator("#bundle-load").click()
+    chooser.value.set_files(path)
     other.page.wait_for_selector("#attention img", timeout=RUN_MS)
     other.open("compare")
     assert other.states() == dict.fromkeys(METHODS, "done")
@@ -316,6 +318,7 @@ def test_from_the_gallery_to_a_link(app, visit, device):
     assert set(screen.states().values()) == {"shipped"}  # pictures before any run
     screen.keep(f"first-{device}")
     screen.open("gallery")
+    page.wait_for_load_state("networkidle")  # the wall in the visitor's language has come
     page.locator("#wall input[type=search]").fill("no such picture")
     page.wait_for_selector("#wall p.none", state="visible")
     page.locator("#wall input[type=search]").fill("")
@@ -344,6 +347,8 @@ def test_nothing_moves_as_columns_fill(app, visit):
         }).observe({type: 'layout-shift', buffered: false});
     """
     screen = Screen(visit(app.link(seed=55), locale="en-US"))
+    screen.page.wait_for_selector("#hand-editor [data-ready], #hand-editor[data-ready]", state="attached")
+    screen.page.wait_for_load_state("networkidle")
     screen.page.evaluate(watch)
     screen.generate()
     assert screen.page.evaluate("window.__shift") < 0.05
