@@ -21,7 +21,7 @@ const filter = () => {
     shown += fits;
   }
   element.querySelector('.count').textContent = shown;
-  element.querySelector('.none').hidden = shown > 0;
+  element.querySelector('p.none').hidden = shown > 0;  // not a tile's verdict
 };
 element.addEventListener('input', filter);
 element.addEventListener('click', (event) => {

@@ -225,6 +225,8 @@ def test_keypoints_on_a_photo_are_put_right(desk, tmp_path):
     page.locator(".toast-body", has_text="No hand was found").get_by_role("button").last.click()
     before = dot.get_attribute("aria-label")
     assert before.startswith("Index finger, joint 4 from the palm")
+    dot.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
     box = dot.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
@@ -318,7 +320,7 @@ def test_from_the_gallery_to_a_link(app, visit, device):
     assert set(screen.states().values()) == {"shipped"}  # pictures before any run
     screen.keep(f"first-{device}")
     screen.open("gallery")
-    page.wait_for_load_state("networkidle")  # the wall in the visitor's language has come
+    page.wait_for_timeout(1500)  # the wall in the visitor's language comes a moment after the page
     page.locator("#wall input[type=search]").fill("no such picture")
     page.wait_for_selector("#wall p.none", state="visible")
     page.locator("#wall input[type=search]").fill("")
@@ -348,7 +350,7 @@ def test_nothing_moves_as_columns_fill(app, visit):
     """
     screen = Screen(visit(app.link(seed=55), locale="en-US"))
     screen.page.wait_for_selector("#hand-editor [data-ready], #hand-editor[data-ready]", state="attached")
-    screen.page.wait_for_load_state("networkidle")
+    screen.page.wait_for_timeout(1500)
     screen.page.evaluate(watch)
     screen.generate()
     assert screen.page.evaluate("window.__shift") < 0.05
