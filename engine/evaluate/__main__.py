@@ -84,6 +84,13 @@ def parser() -> argparse.ArgumentParser:
     downstream.add_argument(
         "--set", action="append", default=[], metavar="NAME=DIR", help="an export's folder"
     )
+    downstream.add_argument(
+        "--evaluated", nargs="+", default=[], metavar="VARIANT",
+        help="also the pictures that `table` made of these: sd, controlnet, sesahand, renders (more real ones)",
+    )  # fmt: skip
+    downstream.add_argument(
+        "--evaluated-data", type=Path, default=Path("data/plain"), help="the corpus of that table"
+    )
     downstream.add_argument("--all-pictures", action="store_true", help="also those the export left out")
     downstream.add_argument("--steps", type=int, default=4000)
     downstream.add_argument("--seeds", type=int, default=3)
@@ -168,6 +175,8 @@ def run_train_gestures(args: argparse.Namespace) -> None:
 
 def run_downstream(args: argparse.Namespace) -> None:
     from engine.evaluate import downstream, report
+    from engine.evaluate.run import Settings
+    from engine.evaluate.suites import STRUCTURE
 
     if bad := [text for text in args.set if "=" not in text]:
         raise UserError(f"--set takes NAME=DIR, not {bad[0]!r}.", code="bad_set")
@@ -176,6 +185,8 @@ def run_downstream(args: argparse.Namespace) -> None:
         name: downstream.exported_crops(Path(folder), kept_only=not args.all_pictures)
         for name, folder in folders.items()
     }
+    made = Settings(data=args.evaluated_data, n=args.n)
+    sets |= {name: downstream.evaluated_crops(made, STRUCTURE, name) for name in args.evaluated}
     table = downstream.compare(
         downstream.corpus_crops(args.renders, args.n, "train"),
         sets,

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,6 +27,10 @@ from engine.evaluate.metrics_hand import pa_error_mm, root_relative_error_mm
 from engine.evaluate.tables import Table, TableRow
 from engine.types import Camera, HandPose, UserError, from_json
 
+if TYPE_CHECKING:
+    from engine.evaluate.run import Settings
+    from engine.evaluate.suites import Suite
+
 logger = logging.getLogger(__name__)
 
 CROP_PX = 96
@@ -38,7 +43,11 @@ COLUMNS = (
         key="pa_mpjpe", title="PA-MPJPE", better="lower", digits=2, meaning="mm, after Procrustes alignment"
     ),
     Column(key="mpjpe", title="MPJPE", better="lower", digits=2, meaning="mm, wrists aligned"),
-)
+    Column(
+        key="change", title="Δ PA-MPJPE", better="lower", digits=2,
+        meaning="mm, to renders alone, on the same hands with the same seeds",
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +124,18 @@ def exported_crops(folder: Path, *, kept_only: bool) -> HandCrops:
     return hand_crops(pictures())
 
 
+def evaluated_crops(settings: Settings, suite: Suite, name: str) -> HandCrops:
+    """Of the pictures that the tables made of a variant, all of them, with the hands that were asked for."""
+    from engine.evaluate import run
+    from engine.evaluate.suites import Variant
+
+    folder = run.folder_of(suite, Variant(name=name, title=name), settings)
+    made = [
+        case for case in run.suite_cases(suite, settings) if run.picture_path(folder, case.index).is_file()
+    ]
+    return hand_crops((run.load_picture(folder, case.index), case.hands, case.camera) for case in made)
+
+
 def train(
     renders: HandCrops,
     generated: HandCrops | None,
@@ -180,11 +201,15 @@ def compare(
     batch: int = 64,
 ) -> Table:
     """`sets`: a method's pictures by the method's name."""
-    rows = []
+    rows, alone = [], None
     for name, generated in {ALONE: None, **sets}.items():
         nets = (train(renders, generated, steps=steps, batch=batch, seed=seed) for seed in range(seeds))
         runs = [errors_mm(net, test) for net in nets]
         cells = {key: nested_estimate(np.stack([run[key] for run in runs])) for key in runs[0]}
+        if alone is None:
+            alone = np.stack([run["pa_mpjpe"] for run in runs])
+        else:
+            cells["change"] = nested_estimate(np.stack([run["pa_mpjpe"] for run in runs]) - alone)
         note = "" if generated is None else f"{len(generated)} generated hands"
         title = name if generated is None else f"renders + {name}"
         rows.append(TableRow(name=name, title=title, n=len(test), cells=cells, note=note))

@@ -56,6 +56,9 @@ def test_compare(crops):
     rows = {row.name: row.cells["mpjpe"] for row in table.rows}
     assert list(rows) == [ALONE, "right", "wrong"]
     assert rows["right"].value < rows["wrong"].value
+    change = {row.name: row.cells["change"].value for row in table.rows if "change" in row.cells}
+    means = {row.name: row.cells["pa_mpjpe"].value for row in table.rows}
+    assert change == {name: pytest.approx(means[name] - means[ALONE]) for name in ("right", "wrong")}
     assert all(e.low <= e.value <= e.high and e.n == len(test) for e in rows.values())
 
 

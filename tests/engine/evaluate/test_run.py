@@ -110,6 +110,16 @@ def test_another_plan_is_made_anew_and_counts(unread):
     assert {row.key for row in run.finished(folder).values()} == {f"handless {i} 9 {{}}" for i in range(2)}
 
 
+def test_made_pictures_teach_the_downstream_network(unread):
+    from engine.evaluate.downstream import evaluated_crops
+
+    run.run(STRUCTURE, [PERFECT], unread)
+    crops = evaluated_crops(unread, STRUCTURE, "perfect")
+    assert len(crops) == sum(len(case.hands) for case in run.suite_cases(STRUCTURE, unread))
+    with pytest.raises(UserError, match="no hands"):
+        evaluated_crops(unread, STRUCTURE, "handless")  # not made
+
+
 def test_workers_share_the_cases(unread):
     two = dataclasses.replace(unread, processes=2)
     run.work(STRUCTURE, [HANDLESS], two, worker=1)
