@@ -27,7 +27,8 @@ _CSS = """
   justify-content: space-between; margin-top: 8px; }
 .keypoints .sides { display: flex; gap: 12px; border: 0; padding: 0; margin: 0; align-items: center; }
 .keypoints .sides legend { float: left; margin-right: 4px; padding: 0; }
-.keypoints .sides label { min-height: 24px; }
+.keypoints .sides label { min-height: 24px; display: inline-flex; align-items: center; gap: 4px; }
+.keypoints .sides input { appearance: auto; width: 16px; height: 16px; accent-color: var(--color-accent); }
 .keypoints .use { padding: 8px 14px; border-radius: 8px; border: 0; cursor: pointer; font-weight: 600;
   color: var(--button-primary-text-color); background: var(--button-primary-background-fill); }
 """

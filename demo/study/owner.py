@@ -31,7 +31,7 @@ class Owner:
     def words(self, request: Request) -> Reply:
         """What the owner's page says before and around the results; nothing secret, so without the token."""
         language = language_of(request)
-        return {"language": language, "languages": list(texts()), "texts": texts()[language]}
+        return {"language": language, "languages": list(texts()), "texts": texts()[language]["results"]}
 
     def results(self, request: Request) -> Reply:
         """The results page of one version, made anew only when an answer has come."""

@@ -231,7 +231,9 @@ def _completion(study: Study, standing: Standing) -> Reply:
 
 
 def _words(language: str, languages: list[str]) -> Reply:
-    return {"language": language, "languages": languages, "texts": texts()[language]}
+    """The page's words for a participant; the owner's name what a participant must not know."""
+    said = {key: value for key, value in texts()[language].items() if key != "results"}
+    return {"language": language, "languages": languages, "texts": said}
 
 
 def _base64(content: bytes) -> str:

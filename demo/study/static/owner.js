@@ -9,13 +9,13 @@ export async function ownerScreen(root, stage, call, query) {
   const language = query.get('lang') || navigator.language;
   const reply = await call({ do: 'words', language }).catch(() => null);
   if (!reply?.texts) { stage.textContent = 'No connection to the server.'; return; }
-  const t = reply.texts.results;
+  const t = reply.texts;
   root.lang = reply.language === 'zh' ? 'zh-Hans' : reply.language;
   const other = reply.languages.find(code => code !== reply.language);
   const link = new URLSearchParams(query);
   link.set('lang', other);
   const switcher = h('p', { class: 'language' },
-    h('a', { href: `?${link}`, lang: other, hreflang: other }, { en: 'English', zh: '中文' }[other]));
+    h('a', { href: `${location.pathname}?${link}`, lang: other, hreflang: other }, { en: 'English', zh: '中文' }[other]));
 
   const token = h('input', { type: 'password', id: 'hl-token', autocomplete: 'off', required: true });
   const message = h('p', { class: 'banner', role: 'alert', hidden: true });

@@ -129,13 +129,13 @@ class Session {
 
   studiesScreen({ studies }) {
     const t = this.texts;
-    const link = study => h('li', {}, h('a', { href: `?study=${study.name}&lang=${this.language}` }, study.title), paragraphs(study.about));
+    const link = study => h('li', {}, h('a', { href: `${location.pathname}?study=${study.name}&lang=${this.language}` }, study.title), paragraphs(study.about));
     this.fill(
       this.languageChoice(),
       h('h1', {}, t.studies),
       h('p', {}, studies.length ? t.choose : t.no_studies),
       h('ul', { class: 'studies' }, ...studies.map(link)),
-      h('p', {}, h('a', { href: `?owner&lang=${this.language}` }, t.owner)),
+      h('p', {}, h('a', { href: `${location.pathname}?owner&lang=${this.language}` }, t.owner)),
     );
   }
 
