@@ -249,6 +249,7 @@ def test_keypoints_on_a_photo_are_put_right(desk, tmp_path):
     desk.check()
 
 
+@pytest.mark.slow
 def test_stop_stops_and_nothing_comes_after(app, visit):
     screen = Screen(visit(app.link(steps=100, seed=123), locale="en-US"))
     page = screen.page
@@ -266,6 +267,7 @@ def test_stop_stops_and_nothing_comes_after(app, visit):
     screen.visit.close()
 
 
+@pytest.mark.slow
 def test_two_visitors_at_once(app, visit):
     screens = [Screen(visit(app.link(seed=seed), locale="en-US")) for seed in (31, 32)]
     for screen, color in zip(screens, ("green", "purple"), strict=True):
@@ -294,6 +296,7 @@ def test_bad_input_is_one_sentence(desk):
     desk.check()
 
 
+@pytest.mark.slow
 def test_a_reload_keeps_the_form_and_the_language(app, visit):
     screen = Screen(visit(app.url, locale="en-US"))
     page = screen.page
@@ -341,6 +344,7 @@ def test_from_the_gallery_to_a_link(app, visit, device):
         one.visit.close()
 
 
+@pytest.mark.slow
 def test_nothing_moves_as_columns_fill(app, visit):
     watch = """
         window.__shift = 0;
