@@ -54,8 +54,8 @@ const host = element.querySelector('.hand-editor-host');
     ...config,
     mesh: url(config.mesh),
     randomPose: (side) => server.random_hand_pose(side),
-    readPose: (file, value) => server.read_pose_file(file, value, document.documentElement.lang),
-    writePose: (value, form) => server.write_pose_file(value, form, document.documentElement.lang),
+    readPose: (file, shown) => server.read_pose_file({ file, shown, language: document.documentElement.lang }),
+    writePose: (shown, form) => server.write_pose_file({ shown, form, language: document.documentElement.lang }),
     onCommit: (value) => {
       props.value = value;
       trigger('commit', {});
@@ -132,9 +132,11 @@ class HandEditor(gr.HTML):
 
         return preview_hands
 
-    def _reader(self) -> Callable[[Any, Any, Any], dict[str, Any]]:
-        def read_pose_file(content: Any, shown: Any, language: Any = None) -> dict[str, Any]:
-            """A pose file (base64) of any form, as the editor's JSON; or {"error": a sentence}."""
+    def _reader(self) -> Callable[[Any], dict[str, Any]]:
+        def read_pose_file(request: Any) -> dict[str, Any]:
+            """{file (base64, of any form), shown, language} -> {value, notices}, or {error: a sentence}."""
+            request = _mapping(request)  # one argument: gradio hands several on as a list
+            content = request.get("file")
             try:
                 if not isinstance(content, str) or len(content) > 2 * LARGEST_BYTES:
                     raise UserError("A pose file has at most 1 MB.", code="too_large")
@@ -142,21 +144,22 @@ class HandEditor(gr.HTML):
                     data = base64.b64decode(content, validate=True)
                 except ValueError:
                     raise UserError("The file did not arrive whole; try again.", code="bad_pose") from None
-                value = read_pose(data, self._parse(shown).camera)
+                value = read_pose(data, self._parse(request.get("shown")).camera)
                 return {"value": self._parse(value.to_json()).to_json(), "notices": list(value.notices)}
             except UserError as error:
-                return {"error": _sentence(error, language)}
+                return {"error": _sentence(error, request.get("language"))}
 
         return read_pose_file
 
-    def _writer(self) -> Callable[[Any, Any, Any], dict[str, str]]:
-        def write_pose_file(shown: Any, form: Any, language: Any = None) -> dict[str, str]:
-            """The hands as a file of another form: {"name", "content" (base64)}, or {"error": a sentence}."""
+    def _writer(self) -> Callable[[Any], dict[str, str]]:
+        def write_pose_file(request: Any) -> dict[str, str]:
+            """{shown, form, language} -> a file of that form {name, content (base64)}, or {error: a sentence}."""
+            request = _mapping(request)
             try:
-                name, data = write_pose(self._parse(shown), str(form))
+                name, data = write_pose(self._parse(request.get("shown")), str(request.get("form")))
                 return {"name": name, "content": base64.b64encode(data).decode()}
             except UserError as error:
-                return {"error": _sentence(error, language)}
+                return {"error": _sentence(error, request.get("language"))}
 
         return write_pose_file
 
@@ -219,6 +222,10 @@ class HandEditor(gr.HTML):
 
     def example_value(self) -> Any:
         return self.value
+
+
+def _mapping(request: Any) -> Mapping[str, Any]:
+    return request if isinstance(request, Mapping) else {}
 
 
 def _sentence(error: UserError, language: Any) -> str:
