@@ -22,6 +22,7 @@ from engine.types import Camera, HandPose, Request, UserError, replace
 
 log = logging.getLogger(__name__)
 
+_GROUND = (238, 240, 244, 255)  # behind a gesture's picture
 BREAKABLE = 6  # pictures that get a broken twin: enough that a participant seldom meets one twice
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in px
@@ -190,9 +191,10 @@ def _thumbnail(path: Path, size_px: int) -> np.ndarray:
     from PIL import Image
 
     with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
-        image = image.convert("RGB")
+        image = image.convert("RGBA")
         image.thumbnail((size_px, size_px))
-        return np.asarray(image)
+        # What lies under transparent pixels is nothing to look at.
+        return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, _GROUND), image).convert("RGB"))
 
 
 def _twins(

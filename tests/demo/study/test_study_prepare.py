@@ -134,3 +134,18 @@ def test_the_engine_itself_draws_a_study(tmp_path):
     assert not {"imagic", "commercial"} & set(made.methods)
     assert pixels(made.reference("ok")).shape[-1] == 3
     assert made.picture("sd", "ok#1") != made.picture("sd", "ok#2")
+
+
+def test_a_gesture_is_shown_on_plain_ground(tmp_path):
+    """Transparent pixels hold whatever colour was left in them."""
+    from PIL import Image
+
+    from demo.study.prepare import _thumbnail
+
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 4), np.uint8)
+    pixels[..., 3] = 0
+    pixels[10:20, 10:20] = (200, 100, 50, 255)
+    Image.fromarray(pixels).save(tmp_path / "hand.png")
+    shown = _thumbnail(tmp_path / "hand.png", 40)
+    assert (shown[10:20, 10:20] == (200, 100, 50)).all()
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) == 2
