@@ -194,7 +194,9 @@ def test_consent_comes_first(service):
 
 def test_chinese_from_consent_to_the_end(service):
     robot = participant(service, language="zh-CN")
-    assert robot.replies[0]["texts"] == {name: text for name, text in texts()["zh"].items() if name != "results"}
+    assert robot.replies[0]["texts"] == {
+        name: text for name, text in texts()["zh"].items() if name != "results"
+    }
     assert robot.screen["prompt"].startswith("一个人举起手")
     assert robot.screen["questions"][0]["text"] == "文字"
     robot._base["language"] = "en"  # the language of the session stays what was consented to
