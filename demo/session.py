@@ -88,6 +88,7 @@ class Session:
     progress: Progress | None = None  # while running
     stopping: bool = False
     photo: tuple[int, int] | None = None  # (height_px, width_px) of the one whose hand is being read
+    photo_path: str | None = None  # its file: the browser may tell of one photo twice
     runs: int = 0  # that have ended
     token: str | None = None  # the visitor's own, for a provider; nowhere but here
     shelf: list[Starred] = field(default_factory=list)

@@ -123,8 +123,11 @@ class CompareHandlers:
     def from_photo(self, session: Session, path: str | None) -> Any:
         """The hand on a photo, for the editor; and the photo with its keypoints, to put right."""
         if path is None:
-            session.photo = None
+            session.photo = session.photo_path = None
             return gr.skip(), None
+        if path == session.photo_path:
+            return gr.skip(), gr.skip()
+        session.photo_path = path
         from engine.image import open_image
         from engine.reconstruct import reconstruct
 

@@ -163,11 +163,8 @@ def create_compare_page(
 
     picker.pick(handlers.pick, [session, editor], editor, **QUICK)
     suggested.act(handlers.pick, [session, editor], editor, **QUICK)
-    # Both fire for one file, and a webcam's still may bring only one: as one listener, the second finds it busy.
-    gr.on(
-        [photo.upload, photo.input], handlers.from_photo, [session, photo], [editor, pad],
-        trigger_mode="once", **QUICK,
-    )  # fmt: skip
+    # `upload` and `input` both fire for one file; `change` once, for a webcam's still and an emptied photo too.
+    photo.change(handlers.from_photo, [session, photo], [editor, pad], **QUICK)
     pad.apply(handlers.from_keypoints, [session, editor], editor, **QUICK)
     prompt.change(handlers.suggest, [session, prompt], suggested, **LATEST)
     methods.change(controls.visibility, methods, list(controls.groups.values()), **SILENT)

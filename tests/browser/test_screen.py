@@ -339,7 +339,8 @@ def test_from_the_gallery_to_a_link(app, visit, device):
     page.wait_for_function("location.search.startsWith('?s=')")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     other = Screen(visit(page.url, locale="en-US", **options))
-    assert other.page.locator("#seed-field input").input_value() == "77"
+    # the page has its first values before the link's arrive
+    other.page.wait_for_function("document.querySelector('#seed-field input').value === '77'")
     assert other.page.locator("#prompt textarea").input_value() == PROMPT
     assert other.states() == {"sd": "idle", "sesahand": "idle"}
     for one in (screen, other):
