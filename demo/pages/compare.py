@@ -163,7 +163,7 @@ def create_compare_page(
 
     picker.pick(handlers.pick, [session, editor], editor, **QUICK)
     suggested.act(handlers.pick, [session, editor], editor, **QUICK)
-    # `upload` and `input` both fire for one file; `change` once, for a webcam's still and an emptied photo too.
+    # An emptied photo changes too. One file can bring two changes: the handler reads it once.
     photo.change(handlers.from_photo, [session, photo], [editor, pad], **QUICK)
     pad.apply(handlers.from_keypoints, [session, editor], editor, **QUICK)
     prompt.change(handlers.suggest, [session, prompt], suggested, **LATEST)

@@ -224,7 +224,7 @@ def test_keypoints_on_a_photo_are_put_right(desk, tmp_path):
     dot.wait_for()
     toasts = page.locator(".toast-body", has_text="No hand was found")
     page.wait_for_timeout(500)
-    assert toasts.inner_text().count("No hand was found") == 1  # upload and input fire for one file
+    assert toasts.inner_text().count("No hand was found") == 1  # though the browser tells of the file twice
     toasts.get_by_role("button").last.click()
     before = dot.get_attribute("aria-label")
     assert before.startswith("Index finger, joint 4 from the palm")
