@@ -16,7 +16,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.corpus.export_layouts import Sample, write_bytes, write_coco, write_freihand, write_json
 from engine.types import Plan, UserError, from_json, to_json
+from engine.workers import run_shares
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -137,27 +137,11 @@ def record_path(job: Job, index: int) -> Path:
 
 def make_all(job: Job, processes: int) -> None:
     """In processes of this machine."""
-    if processes == 1:
-        make_share(job, 0, 1)
-        return
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=make_share, args=(job, i, processes)) for i in range(processes)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if any(worker.exitcode for worker in workers):
-        raise UserError(
-            "A worker stopped early; run the command again, it goes on where it was.", code="worker_failed"
-        )
+    run_shares(make_share, (job,), processes)
 
 
 def make_share(job: Job, worker: int, workers: int) -> None:
     """Pictures `worker`, `worker` + `workers`, ..."""
-    if workers > 1:
-        import torch
-
-        torch.set_num_threads(max(1, torch.get_num_threads() // workers))
     exporter = Exporter(job)
     for index in range(worker, job.n, workers):
         record = exporter.make(index)

@@ -1,9 +1,11 @@
 """`python -m engine.evaluate`: tables, ablations, contact sheets, and the small networks that read pictures.
 
-    python -m engine.evaluate table --profile embedded --n 500 --processes 2 python -m engine.evaluate
-    ablate --profile embedded --n 200 python -m engine.evaluate sheet python -m engine.evaluate train-
-    attributes --data data/plain python -m engine.evaluate train-gestures --data data/plain python -m
-    engine.evaluate downstream --renders data/plain --test data/full --set sesahand=outputs/synthetic
+    python -m engine.evaluate table --profile embedded --n 500 --processes 2
+    python -m engine.evaluate ablate --profile embedded --n 200
+    python -m engine.evaluate sheet
+    python -m engine.evaluate train-attributes --data data/plain
+    python -m engine.evaluate train-gestures --data data/plain
+    python -m engine.evaluate downstream --renders data/plain --test data/full --set sesahand=outputs/synthetic
 
 Every command goes on where it was stopped.
 """

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from engine.evaluate.reading import READER_VERSION, Reading, read_picture
 from engine.evaluate.store import RowWriter, read_rows
 from engine.evaluate.suites import AUTOENCODER, CEILING, CHANCE, Suite, Variant
 from engine.types import SamplerSpec, UserError
+from engine.workers import run_shares
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -59,39 +59,20 @@ class Row:
 
 def run(suite: Suite, variants: Sequence[Variant], settings: Settings) -> None:
     """Makes what is missing, in `settings.processes` processes."""
-    if settings.processes == 1:
-        work(suite, variants, settings)
-        return
-    context = multiprocessing.get_context("spawn")
-    workers = [
-        context.Process(target=work, args=(suite, variants, settings, worker))
-        for worker in range(settings.processes)
-    ]
-    for process in workers:
-        process.start()
-    for process in workers:
-        process.join()
-    if any(process.exitcode for process in workers):
-        raise UserError(
-            "A worker stopped early; run the command again, it goes on where it was.", code="worker_failed"
-        )
+    run_shares(work, (suite, variants, settings), settings.processes)
 
 
-def work(suite: Suite, variants: Sequence[Variant], settings: Settings, worker: int = 0) -> None:
-    """One process's share: the cases whose position is `worker` modulo the number of processes."""
+def work(suite: Suite, variants: Sequence[Variant], settings: Settings, worker: int, workers: int) -> None:
+    """One process's share: the cases whose position is `worker` modulo `workers`."""
     from engine.engine import Engine
 
-    if settings.processes > 1:
-        import torch
-
-        torch.set_num_threads(max(1, torch.get_num_threads() // settings.processes))
     engine = Engine(profile=settings.profile, cache_dir=settings.out / settings.profile / "cache")
     for variant in variants:
         cases = suite_cases(suite, settings, doubled=variant.name == CEILING)
         folder = folder_of(suite, variant, settings)
         done = finished(folder)
         with RowWriter(folder / f"rows-{worker}.jsonl") as writer:
-            for position in range(worker, len(cases), settings.processes):
+            for position in range(worker, len(cases), workers):
                 picture = Picture(engine, suite, variant, settings, cases, position)
                 index = picture.case.index
                 if index in done and done[index].key == picture.key:

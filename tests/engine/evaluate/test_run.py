@@ -101,7 +101,7 @@ def test_a_second_run_makes_only_what_is_missing(unread):
 
 def test_another_plan_is_made_anew_and_counts(unread):
     """More steps: other keys. The newest row of a case is the one that is read, whichever file it is in."""
-    run.work(STRUCTURE, [HANDLESS], dataclasses.replace(unread, n=2), worker=0)
+    run.work(STRUCTURE, [HANDLESS], dataclasses.replace(unread, n=2), 0, 1)
     folder = run.folder_of(STRUCTURE, HANDLESS, unread)
     (folder / "rows-0.jsonl").rename(folder / "rows-7.jsonl")
     more = dataclasses.replace(unread, n=2, steps=9)
@@ -121,11 +121,10 @@ def test_made_pictures_teach_the_downstream_network(unread):
 
 
 def test_workers_share_the_cases(unread):
-    two = dataclasses.replace(unread, processes=2)
-    run.work(STRUCTURE, [HANDLESS], two, worker=1)
+    run.work(STRUCTURE, [HANDLESS], unread, 1, 2)
     folder = run.folder_of(STRUCTURE, HANDLESS, unread)
     assert sorted(run.finished(folder)) == [1, 3]
-    run.work(STRUCTURE, [HANDLESS], two, worker=0)
+    run.work(STRUCTURE, [HANDLESS], unread, 0, 2)
     assert sorted(run.finished(folder)) == [0, 1, 2, 3]
     assert len(ToyEngine.made) == 4
 
