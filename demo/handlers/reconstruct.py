@@ -52,11 +52,12 @@ class ReconstructHandlers:
         )
 
     @tells
-    def rerun(self, session: Session) -> str:
-        """The recording for the viewer, made when its tab is opened."""
+    def rerun(self, session: Session) -> Any:
+        """The recording and the viewer that shows it, when its tab is opened."""
         if not any(column.image is not None for column in session.columns.values()):
             raise UserError("There is nothing to show yet; press Generate first.", code="nothing_yet")
-        return self._file(recording(session, self._titles(session)), "handlab.rrd")
+        path = self._file(recording(session, self._titles(session)), "handlab.rrd")
+        return gr.update(value=path, visible=True)
 
     def _file(self, data: bytes, name: str) -> str:
         return save_bytes_to_cache(data, name, self.cache_dir)

@@ -15,7 +15,7 @@ KEYS = (
     ("Ctrl + Enter", "generate"),
     ("Esc", "stop"),
     ("/", "prompt"),
-    ("Alt + 1 … 8", "tabs"),
+    ("Alt + 1 … 7", "tabs"),
     ("Z", "zoom"),
 )
 
@@ -23,6 +23,14 @@ KEYS = (
 def create_help_page(words: Translated) -> None:
     """Lay out the page in the current Blocks."""
     words.build(gr.Markdown, elem_classes="hl-lead", say={"value": "help.lead"})
+    with gr.Row(elem_classes="hl-split"):
+        with gr.Column(scale=3, min_width=320):
+            _create_tour(words)
+        with gr.Column(scale=2, min_width=320):
+            words.build(Fragment, elem_id="keys", say={"value": _keys})
+
+
+def _create_tour(words: Translated) -> None:
     with gr.Walkthrough(selected=0, elem_id="tour") as tour:
         for place, name in enumerate(_STEPS):
             with words.build(gr.Step, id=place, say={"label": f"help.{name}.title"}):
@@ -30,7 +38,6 @@ def create_help_page(words: Translated) -> None:
                 if place + 1 < len(_STEPS):
                     following = words.build(gr.Button, variant="primary", scale=0, say={"value": "help.next"})
                     following.click(_to(place + 1), None, tour, **SILENT)
-    words.build(Fragment, elem_id="keys", say={"value": _keys})
 
 
 def _to(place: int):

@@ -41,8 +41,11 @@ def create_inspect_page(
             elem_id="bundle-load",
             say={"label": "inspect.load"},
         )
-    attention = Fragment(elem_id="attention")
-    shares = Fragment(elem_id="shares")
+    with gr.Row(elem_classes="hl-split"):
+        with gr.Column(scale=3, min_width=320):
+            attention = Fragment(elem_id="attention")
+        with gr.Column(scale=2, min_width=320):
+            shares = Fragment(elem_id="shares")
     texts = Fragment(elem_id="texts")
     hints = Fragment(elem_id="hints")
     plans = Fragment(elem_id="plans")

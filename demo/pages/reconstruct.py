@@ -39,7 +39,9 @@ def create_reconstruct_page(services: Services, words: Translated, session: gr.S
                 )
             with words.build(gr.Tab, id="rerun", say={"label": "reconstruct.rerun"}) as viewer_tab:
                 words.build(gr.Markdown, elem_classes="hl-fine", say={"value": "reconstruct.rerun.help"})
-                viewer = Rerun(height=_HEIGHT_PX, panel_states=_PANELS, show_label=False, elem_id="rerun")
+                viewer = Rerun(  # hidden until its tab is opened: gradio fetches the script of what it shows
+                    visible=False, height=_HEIGHT_PX, panel_states=_PANELS, show_label=False, elem_id="rerun"
+                )
         with gr.Column(scale=2, min_width=300):
             table = Fragment(elem_id="errors")
     handlers = ReconstructHandlers(services, model.GRADIO_CACHE)

@@ -51,6 +51,12 @@ def rows(path: Path) -> int:
     return pq.ParquetFile(path).metadata.num_rows if path.exists() else 0
 
 
+def count_rows(folder: str | Path, limit: int | None = None, split: str = "train") -> int:
+    """How many pictures a corpus has, at most `limit`."""
+    total = sum(map(rows, _files(folder, split)))
+    return total if limit is None else min(total, limit)
+
+
 def open_shards(folder: str | Path, split: str = "train") -> datasets.Dataset:
     """The shards as a datasets.Dataset: rows of the columns above, pictures decoded when read."""
     import datasets
@@ -68,16 +74,23 @@ def load_arrays(
     """
     columns = list(columns)
     out: dict[str, list] = {name: [] for name in columns}
-    for row in _rows(folder, split, columns, limit):
+    for row in iter_rows(folder, columns, limit, split):
         for name in columns:
-            out[name].append(_value(name, row[name]))
+            out[name].append(row[name])
     return {name: np.stack(v) if name in PICTURES else v for name, v in out.items()}
+
+
+def iter_rows(
+    folder: str | Path, columns: Iterable[str], limit: int | None = None, split: str = "train"
+) -> Iterator[dict[str, Any]]:
+    """{column: value}, one after the other: pictures as (H, W, 3) uint8 or None, JSON columns as plain data."""
+    for row in _rows(folder, split, list(columns), limit):
+        yield {name: _value(name, cell) for name, cell in row.items()}
 
 
 def iter_samples(folder: str | Path, split: str = "train", limit: int | None = None) -> Iterator[Sample]:
     """The rows as Samples."""
-    for row in _rows(folder, split, ["key", *PICTURES, *TEXTS], limit):
-        value = {name: _value(name, row[name]) for name in row}
+    for value in iter_rows(folder, ["key", *PICTURES, *TEXTS], limit, split):
         yield Sample(
             key=value["key"], image=value["image"], mesh=value["mesh"], hands=from_json(value["hands"]),
             camera=from_json(value["camera"]), captions=Captions(**value["captions"]),

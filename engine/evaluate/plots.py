@@ -13,26 +13,30 @@ from engine.evaluate.tables import FLOOR, YARDSTICKS, Table, TableRow, used
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ACROSS = 4
-CHART_INCHES = (3.4, 2.6)
+ACROSS = 6
+CHART_WIDTH_INCHES, BAR_INCHES, FRAME_INCHES = 2.1, 0.27, 0.75
+NAMES_INCHES = 1.6
 DPI = 110
 LINES = {CEILING: "-", AUTOENCODER: "-.", CHANCE: ":", FLOOR: "--"}
 
 
 def plot(table: Table, path: Path) -> None:
-    """The columns that have numbers, as a PNG; nothing for a table without any."""
+    """The columns in which methods have a better and a worse, as a PNG; nothing for a table without any."""
     from matplotlib.figure import Figure
 
-    columns = used(table)
-    if not columns:
-        return
     methods = [row for row in table.rows if row.name not in YARDSTICKS]
     yardsticks = [row for row in table.rows if row.name in YARDSTICKS]
+    columns = [c for c in used(table) if c.better and any(c.key in row.cells for row in methods)]
+    if not columns:
+        return
     across = min(ACROSS, len(columns))
     down = -(-len(columns) // across)
-    width, height = CHART_INCHES
-    figure = Figure(figsize=(width * across, height * down), layout="constrained")
-    charts = list(figure.subplots(down, across, squeeze=False).flat)
+    size = (
+        NAMES_INCHES + CHART_WIDTH_INCHES * across,
+        (FRAME_INCHES + BAR_INCHES * len(methods)) * down + 0.3,
+    )
+    figure = Figure(figsize=size, layout="constrained")
+    charts = list(figure.subplots(down, across, squeeze=False, sharey=True).flat)
     for axes, column in zip(charts, columns, strict=False):
         _draw(axes, column, methods, yardsticks)
     for axes in charts[len(columns) :]:
@@ -48,13 +52,13 @@ def _draw(axes: Axes, column: Column, methods: Sequence[TableRow], yardsticks: S
         if estimate := row.cells.get(column.key):
             value, low, high = (v * column.scale for v in (estimate.value, estimate.low, estimate.high))
             reach = [[max(value - low, 0)], [max(high - value, 0)]]
-            axes.bar(place, value, yerr=reach, color=f"C{place}", capsize=3)
+            axes.barh(place, value, xerr=reach, height=0.7, color=f"C{place}", error_kw={"linewidth": 1})
     for row in yardsticks:
         if estimate := row.cells.get(column.key):
-            height = estimate.value * column.scale
-            axes.axhline(height, color="0.4", linestyle=LINES[row.name], linewidth=1, label=row.title)
+            place = estimate.value * column.scale
+            axes.axvline(place, color="0.4", linestyle=LINES[row.name], linewidth=1, label=row.title)
     axes.set_title(f"{column.title} {column.arrow}", fontsize=9)
-    axes.set_xlim(-0.6, len(methods) - 0.4)
-    names = [row.title for row in methods]
-    axes.set_xticks(range(len(methods)), names, rotation=35, ha="right", fontsize=7)
-    axes.tick_params(axis="y", labelsize=7)
+    axes.set_ylim(len(methods) - 0.4, -0.6)  # the first method on top
+    axes.set_yticks(range(len(methods)), [row.title for row in methods])
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)

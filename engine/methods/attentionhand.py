@@ -16,7 +16,7 @@ def plan(request: Request, *, strength: float = 1.0) -> Plan:
 
 METHOD = Method(
     name="attentionhand",
-    title={"en": "AttentionHand (released inference)", "zh": "AttentionHand（公开推理）"},
+    title={"en": "AttentionHand", "zh": "AttentionHand"},
     summary={
         "en": "A control branch on the mesh image, trained with attention to hand words.",
         "zh": "以网格图像为条件的控制分支，训练时增强手部词的注意力。",

@@ -21,7 +21,7 @@ def plan(request: Request, *, strength: float = 1.0) -> Plan:
 
 METHOD = Method(
     name="foundhand",
-    title={"en": "FoundHand's conditions, re-trained small", "zh": "FoundHand 的条件（小规模重训）"},
+    title={"en": "FoundHand, re-trained", "zh": "FoundHand（重训）"},
     summary={
         "en": "Keypoints of the pose and a reference picture steer the features.",
         "zh": "以姿态关键点和参考图引导特征。",

@@ -16,7 +16,7 @@ def plan(request: Request, *, strength: float = 1.0) -> Plan:
 
 METHOD = Method(
     name="handbooster",
-    title={"en": "HandBooster's condition, re-trained small", "zh": "HandBooster 的条件（小规模重训）"},
+    title={"en": "HandBooster, re-trained", "zh": "HandBooster（重训）"},
     summary={"en": "A normal map of the mesh steers the features.", "zh": "以网格法线图引导特征。"},
     changes={
         "en": "Structure: control branch on the normal map.",

@@ -47,7 +47,8 @@ def main(argv: list[str] | None = None) -> None:
 def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
     """Everything up to the last stage that was asked for; what is done is loaded, not trained again.
 
-    A recipe that goes on from shipped weights and has no stage `base` leaves everything below its stages as it is.
+    A recipe that goes on from shipped weights and has no stage `base` leaves everything below its stages as it is;
+    one that names another profile tunes that one's models, which lie in the hub's cache.
     """
     from engine.manifest import Manifest
     from engine.train import autoencoder, base, control, hand1000, ship
@@ -60,15 +61,17 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
     pictures = open_pictures(
         recipe.data, size=recipe.size, limit=recipe.limit, mirror=recipe.mirror, hints=recipe.hints
     )
-    vae = autoencoder.train(recipe, pictures)
+    weights = Weights(Manifest(), recipe.profile)
+    vae = weights.component("vae").float() if recipe.borrows else autoencoder.train(recipe, pictures)
     if last == 0:
         return
     latents = autoencoder.encode_all(vae, pictures, out / "autoencoder")
     if last == 1:
         return
-    texts = TextBank(Weights(Manifest(), "embedded").component("text"), str(vae.device))
-    world = World.of(pictures, latents, texts, build_scheduler(recipe), str(vae.device))
-    unet, branch = base.train(recipe, world)
+    texts = TextBank(weights.component("text"), str(vae.device))
+    config = weights.component("scheduler") if recipe.borrows else recipe.scheduler
+    world = World.of(pictures, latents, texts, build_scheduler(config), str(vae.device))
+    unet, branch = base.borrow(recipe, weights) if recipe.borrows else base.train(recipe, world)
     made = ship.Made(vae=vae, unet=unet, scheduler=world.scheduler)
 
     def wanted(stage: str) -> bool:
@@ -86,7 +89,10 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
         if wanted(name):
             made.branches[name] = control.train(name, recipe, world, unet, made.controlnet or branch)
     if "ship" in stages:
-        ship.ship(made, recipe, assets)
+        if recipe.borrows:
+            ship.store(made, recipe)
+        else:
+            ship.ship(made, recipe, assets)
 
 
 if __name__ == "__main__":

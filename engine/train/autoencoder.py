@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ENCODE_BATCH = 32
+ENCODE_PIXELS = 32 * 3 * 256**2  # values a batch
 
 
 def build_vae(recipe: Recipe) -> AutoencoderKL:
@@ -44,7 +44,7 @@ def pixels(images: np.ndarray, device="cpu") -> Tensor:
     """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 in [-1, 1]."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def crops(pictures: Pictures, rng: np.random.Generator, batch: int, size: int) -> np.ndarray:
@@ -142,7 +142,7 @@ def normalise(vae: AutoencoderKL, pictures: Pictures, count: int = 256) -> None:
 
 
 def encode_all(vae: AutoencoderKL, pictures: Pictures, folder: Path) -> np.ndarray:
-    """(N, C, h, w) float16 latents (posterior means), computed once and kept in `folder`; resumable."""
+    """(N, C, h, w) float16 scaled latents (posterior means), computed once and kept in `folder`; resumable."""
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,13 +153,14 @@ def encode_all(vae: AutoencoderKL, pictures: Pictures, folder: Path) -> np.ndarr
     out = np.lib.format.open_memmap(path, "r+" if start else "w+", *(() if start else (np.float16, shape)))
     if start and out.shape != shape:
         out, start = np.lib.format.open_memmap(path, "w+", np.float16, shape), 0
+    batch = max(1, ENCODE_PIXELS // pictures.images[0].size)
     with torch.inference_mode():
-        for i in range(start, len(pictures), ENCODE_BATCH):
-            z = vae.encode(pixels(pictures.images[i : i + ENCODE_BATCH], vae.device)).latent_dist.mean
-            out[i : i + ENCODE_BATCH] = z.half().cpu().numpy()
-            if i // ENCODE_BATCH % 16 == 15:
+        for i in range(start, len(pictures), batch):
+            z = vae.encode(pixels(pictures.images[i : i + batch], vae.device)).latent_dist.mean
+            out[i : i + batch] = (z * vae.config.scaling_factor).half().cpu().numpy()
+            if i // batch % 16 == 15:
                 out.flush()
-                mark.write_text(str(i + ENCODE_BATCH))
+                mark.write_text(str(i + batch))
     out.flush()
     mark.write_text(str(len(pictures)))
     return np.load(path, mmap_mode="r")

@@ -27,6 +27,8 @@ from engine.train.recipe import Recipe
 if TYPE_CHECKING:
     from diffusers import ControlNetModel, UNet2DConditionModel
 
+    from engine.weights import Weights
+
 
 def train(recipe: Recipe, world: World) -> tuple[UNet2DConditionModel, ControlNetModel]:
     unet = build_unet(recipe)
@@ -72,3 +74,10 @@ def train(recipe: Recipe, world: World) -> tuple[UNet2DConditionModel, ControlNe
     )
     unet.requires_grad_(False).eval()
     return unet, branch
+
+
+def borrow(recipe: Recipe, weights: Weights) -> tuple[UNet2DConditionModel, ControlNetModel]:
+    """A profile's own UNet in single precision, and a control branch that begins as a copy of its encoder."""
+    unet = weights.component("unet").float()
+    branch = build_controlnet(unet, recipe)
+    return unet, branch.to(weights.device).requires_grad_(False).eval()

@@ -57,7 +57,8 @@ class BaseCaptions:
 
 
 class GestureCaptions:
-    """Captions with the gesture's own phrase at the end: Hand1000's, and fine-tuned SD's."""
+    """Captions with the gesture's own phrase: Hand1000's, and fine-tuned SD's. At the end, or where the corpus's
+    rewriter put it."""
 
     def __init__(self, rows: list[dict]):
         from engine.hand.gesture import load_gestures
@@ -68,8 +69,10 @@ class GestureCaptions:
     def text(self, i: int) -> str:
         from engine.text import with_phrase
 
-        row = self.rows[i]
-        return with_phrase(row["captions"]["short"], self.phrase[row["attributes"]["gesture"]])
+        captions, phrase = self.rows[i]["captions"], self.phrase[self.rows[i]["attributes"]["gesture"]]
+        return (
+            captions["gesture"] if phrase in captions["gesture"] else with_phrase(captions["short"], phrase)
+        )
 
 
 class SemanticCaptions:
@@ -84,4 +87,4 @@ class SemanticCaptions:
     @functools.cache  # noqa: B019
     def text(self, i: int, wordy: bool) -> str:
         row = self.rows[i]
-        return four_parts(row["captions"]["wordy" if wordy else "short"], row["attributes"]["phrase"])
+        return four_parts(row["captions"]["wordy" if wordy else "short"], row["attributes"].get("phrase", ""))

@@ -48,25 +48,29 @@ def open_pictures(
     mirror: bool = False,
     hints: tuple[str, ...] = (),
 ) -> Pictures:
-    """Decodes the shards of `folder` on first use; afterwards the arrays are only mapped."""
-    from engine.corpus.shards import load_arrays
+    """Decodes the shards of `folder` on first use; afterwards the arrays are only mapped.
 
-    folder = Path(folder)
+    A picture of real hands may have no mesh: its mesh image is black then.
+    """
+    from engine.corpus.shards import count_rows, iter_rows
+
+    folder, texts = Path(folder), ("captions", "semantics", "attributes")
     cache = cache_folder(folder, size, mirror)
     if not (cache / "rows.json").is_file():
         if not list(folder.glob("*.parquet")):
             raise UserError(f"No pictures in {folder}: run `python -m engine.corpus make` first.")
-        columns = load_arrays(folder, ("image", "mesh", "captions", "semantics", "attributes"), limit)
-        n = len(columns["image"])
+        n = count_rows(folder, limit)
         images, meshes = create_arrays(cache, n, size, mirror)
-        for i in range(n):
-            images[i] = _resized(columns["image"][i], size)
-            meshes[i] = _resized(columns["mesh"][i], size)[..., 0]  # red: the full brightness of near-white
+        rows = []
+        for i, row in enumerate(iter_rows(folder, ("image", "mesh", *texts), limit)):
+            images[i] = _resized(row["image"], size)
+            if row["mesh"] is not None:
+                meshes[i] = _resized(row["mesh"], size)[..., 0]  # red: the full brightness of near-white
+            rows.append({key: row[key] for key in texts})
         if mirror:
             images[n:], meshes[n:] = images[:n, :, ::-1], meshes[:n, :, ::-1]
         images.flush()
         meshes.flush()
-        rows = [{key: columns[key][i] for key in ("captions", "semantics", "attributes")} for i in range(n)]
         if mirror:
             rows += [mirrored_text(row) for row in rows]
         aside = cache / "rows.json.tmp"

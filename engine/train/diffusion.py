@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,10 +49,11 @@ def build_controlnet(unet: UNet2DConditionModel, recipe: Recipe) -> ControlNetMo
     )
 
 
-def build_scheduler(recipe: Recipe) -> DDIMScheduler:
+def build_scheduler(config: dict[str, Any]) -> DDIMScheduler:
+    """config: a recipe's arguments, or the file of any scheduler of the same noise levels."""
     from diffusers import DDIMScheduler
 
-    return DDIMScheduler(**recipe.scheduler)
+    return DDIMScheduler.from_config(config)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

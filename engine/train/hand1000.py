@@ -6,7 +6,8 @@ Stage III the UNet learns with that embedding frozen.
 
 As published, II and III are interleaved: here batch by batch, there picture by picture (papers/hand1000.md 4.2).
 Switches, all in the recipe: share (lambda; 1 = no fusion, which is fine-tuned SD), embedding_steps, unet_steps,
-zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, hand_weight, early (noise levels).
+zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, in_order, hand_weight, early (noise
+levels), checkpointing (a third of the activations' memory for a third more time).
 """
 
 from __future__ import annotations
@@ -148,6 +149,8 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
     )  # fmt: skip
     rows_array = np.array(rows)
     unet = copy.deepcopy(base).requires_grad_(True).train()
+    if options.get("checkpointing", False):
+        unet.enable_gradient_checkpointing()
     params = list(unet.parameters())
     stage = Stage(name=name, modules={"unet": unet}, loss=lambda *a: loss(*a), own_backward=True)
 
@@ -157,7 +160,10 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
             return denoising_loss(unet(noisy, t, embedding).sample, target, weight)
 
     def loss(step: int, rng: np.random.Generator, generator) -> dict[str, Tensor]:
-        index = rng.choice(rows_array, settings.batch)
+        if options.get("in_order", False):  # the published code: one picture after the other
+            index = rows_array[(step * settings.batch + np.arange(settings.batch)) % len(rows_array)]
+        else:
+            index = rng.choice(rows_array, settings.batch)
         if options.get(
             "reseed_per_batch", False
         ):  # the published code's torch.manual_seed(0) before each picture
@@ -193,6 +199,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
 
     fit(stage, settings, folder, seed=recipe.seed + 11)
     unet.requires_grad_(False).eval()
+    unet.disable_gradient_checkpointing()
     return Tuned(
         unet=unet,
         features=features,

@@ -103,7 +103,7 @@ def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -
             module.compile()
     params = [p for m in stage.modules.values() for p in m.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
-        params, lr=settings.lr, weight_decay=settings.weight_decay, betas=(0.9, 0.99), fused=True
+        params, lr=settings.lr, weight_decay=settings.weight_decay, betas=(0.9, settings.beta2), fused=True
     )
     stage.extra.update(optimizer=optimizer, autocast=accelerator.autocast)
     ema = Ema(stage.modules, settings.ema)

@@ -26,6 +26,7 @@ class StageSettings:
     warmup: int = 100  # steps
     final_lr: float = 0.1  # cosine decay ends at this share of lr
     weight_decay: float = 0.01
+    beta2: float = 0.99  # Adam's
     ema: float = 0.999
     clip: float = 1.0  # gradient norm
     precision: str = "no"  # accelerate's: no | bf16 | fp16
@@ -48,6 +49,8 @@ class Recipe:
     start: str = (
         ""  # folder of embedded weights to go on from: autoencoder kept, base and control branch tuned on
     )
+    profile: str = "embedded"  # another one's frozen models are tuned: no autoencoder, no base of our own
+    rank: int = 32  # of the stored differences; 0 stores tuned models whole
     vae: dict[str, Any] = field(default_factory=dict)  # AutoencoderKL arguments
     unet: dict[str, Any] = field(default_factory=dict)  # UNet2DConditionModel arguments
     hint_channels: tuple[int, ...] = (8, 16, 32, 96, 128)  # ControlNet's conditioning_embedding_out_channels
@@ -61,8 +64,13 @@ class Recipe:
         return tuple(sorted(kinds - {"mesh"}))
 
     def keeps(self, stage: str) -> bool:
-        """Whether the stage's shipped weights stay as they are: it goes on from them and does not name the stage."""
-        return bool(self.start) and stage not in self.stages
+        """Whether the stage's weights stay as they are: it goes on from others' and does not name the stage."""
+        return (bool(self.start) or self.borrows) and stage not in self.stages
+
+    @property
+    def borrows(self) -> bool:
+        """Whether the frozen models are those of a profile that was not trained here."""
+        return self.profile != "embedded"
 
     def stage(self, name: str) -> StageSettings:
         if name not in self.stages:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.manifest import DIFFERENCE, sha256
 from engine.train.recipe import Recipe
+from engine.weights import save_difference
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
@@ -36,15 +38,88 @@ class Made:
     branches: dict[str, ControlNetModel] = field(default_factory=dict)  # of other hints than the mesh image
 
 
-def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[str, Any]:
+def store(made: Made, recipe: Recipe) -> Path:
+    """What was tuned on a borrowed profile, as entries in <out>/weights, and models.local.toml that declares them.
+
+    Whole models in half precision, or differences from the profile's own of the recipe's rank. Returns that file:
+    beside assets/models.toml it makes the methods of the profile run on these weights.
+    """
+    from engine.weights import save_gestures
+
+    root = Path(recipe.out).resolve() / "weights"
+    lines = [f"# What the recipe {recipe.name} made; belongs beside assets/models.toml."]
+
+    def add(name: str, model, base=None, base_name: str = "", gestures=None) -> None:
+        folder = root / name.replace("/", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        if recipe.rank and base is not None:
+            kept = save_difference(
+                folder / DIFFERENCE, model.state_dict(), base.state_dict(), rank=recipe.rank
+            )
+            log.info("%s: %.4f of the difference kept at rank %d", name, kept, recipe.rank)
+        else:
+            base_name = ""
+            save_half(model, folder)
+        if gestures is not None:
+            save_gestures(folder, gestures)
+        table = {
+            "kind": "controlnet" if "controlnet" in type(model).__name__.lower() else "unet",
+            **({"base": base_name} if base_name else {}),
+            "path": str(folder),
+            "source": f"this machine, recipe {recipe.name}",
+            "licence": "that of the base weights and of the pictures",
+            "purpose": name,
+            "command": f"python -m engine.train {name.partition('/')[0]} ship --recipe {recipe.name}",
+        }
+        lines.append(f"\n[{recipe.profile}.{json.dumps(name)}]")
+        lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
+        lines.append(f"[{recipe.profile}.{json.dumps(name)}.files]")
+        lines.extend(
+            f'{json.dumps(path.name)} = "{sha256(path)}"'
+            for path in sorted(folder.iterdir())
+            if path.is_file()
+        )
+
+    if made.controlnet is not None:
+        add("controlnet", made.controlnet)
+    if made.sesahand is not None:
+        add("sesahand", made.sesahand, made.controlnet, "controlnet")
+    if made.hand1000 is not None:
+        add(
+            _entry("hand1000", made.hand1000), made.hand1000.unet, made.unet, "unet", made.hand1000.gestures()
+        )
+    if made.sd_ft is not None:
+        add(_entry("sd_ft", made.sd_ft), made.sd_ft.unet, made.unet, "unet")
+    for name, branch in made.branches.items():
+        add(name, branch, made.controlnet, "controlnet")
+    path = root / "models.local.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    log.info(
+        "%s declares the weights: put it beside assets/models.toml, or add its lines to yours there", path
+    )
+    return path
+
+
+def _entry(stage: str, tuned: Tuned) -> str:
+    """A set of weights for one gesture, as published, is an entry of that gesture."""
+    return f"{stage}/{next(iter(tuned.phrases))}" if len(tuned.phrases) == 1 else stage
+
+
+def save_half(model, folder: Path) -> None:
+    """The model in diffusers' layout, half precision; itself it stays as it is."""
+    import torch
+
+    copy = type(model).from_config(model.config)
+    copy.load_state_dict(model.state_dict())
+    copy.to(torch.float16).save_pretrained(folder)
+
+
+def ship(made: Made, recipe: Recipe, assets: Path) -> dict[str, Any]:
     """Writes the entries that were made; returns and stores a report of sizes, hashes and kept shares.
 
     Entries that the recipe only goes on from stay as they are, in the folder and in the report.
     """
-    import torch
-
-    from engine.manifest import DIFFERENCE, sha256
-    from engine.weights import save_difference, save_gestures
+    from engine.weights import save_gestures
 
     root = assets / "weights" / "embedded"
     report: dict[str, Any] = {"recipe": recipe.name, "stages": _stages(recipe), "kept": {}, "files": {}}
@@ -55,11 +130,9 @@ def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[st
         report["kept"] = before["kept"]
 
     def whole(name: str, model) -> None:
-        copy = type(model).from_config(model.config)
-        copy.load_state_dict(model.state_dict())
-        copy.to(torch.float16).save_pretrained(root / name)
+        save_half(model, root / name)
 
-    def difference(name: str, tuned, base, rank: int = rank) -> None:
+    def difference(name: str, tuned, base, rank: int = recipe.rank) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
         kept = save_difference(root / name / DIFFERENCE, tuned.state_dict(), base.state_dict(), rank=rank)
         report["kept"][name] = round(kept, 4)
@@ -79,7 +152,7 @@ def ship(made: Made, recipe: Recipe, assets: Path, *, rank: int = 32) -> dict[st
     if made.sd_ft is not None:
         difference("sd_ft", made.sd_ft.unet, made.unet)
     for name, branch in made.branches.items():
-        difference(name, branch, made.controlnet, rank // 3)
+        difference(name, branch, made.controlnet, recipe.rank // 3)
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.name != "weights.json":
             report["files"][str(path.relative_to(root))] = {

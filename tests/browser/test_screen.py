@@ -370,8 +370,10 @@ def test_nothing_moves_as_columns_fill(app, visit):
 def test_rerun_shows_the_board(desk):
     """The viewer of 70 MB: only when its tab is opened, and its version check does not leave the machine."""
     page = desk.page
-    assert not page.evaluate("performance.getEntriesByType('resource').some(r => r.transferSize > 5e6)")
+    large = "performance.getEntriesByType('resource').filter(r => r.transferSize > 5e6).map(r => r.name)"
     desk.open("reconstruct")
+    page.wait_for_selector("#page-reconstruct canvas")
+    assert page.evaluate(large) == []
     page.get_by_role("tab", name="Rerun viewer").click()
     page.wait_for_selector("#rerun canvas", timeout=RUN_MS)
     page.wait_for_timeout(20_000)

@@ -349,7 +349,7 @@ def test_reconstruct_without_hands_shows_the_asked_one(compare, session, tmp_pat
     assert [value for _, value in choice["choices"]] == ["all"]
     assert model.endswith(".glb")
     assert table.count("<tr") == 4
-    assert handlers.rerun(session).endswith(".rrd")
+    assert handlers.rerun(session)["value"].endswith(".rrd")
 
 
 def test_unknown_methods_in_a_link_do_not_hurt(compare):

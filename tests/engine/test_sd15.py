@@ -330,3 +330,94 @@ def test_hashes_are_written_into_the_manifest(tmp_path):
     entry = Manifest(tmp_path).entry("p", "unet")
     assert entry.files == {"config.json": sha256(file), "missing.bin": ""}
     assert Manifest(tmp_path).entry("p", "a/b").files == {"config.json": "old"}
+
+
+# --- a person's own training on it --------------------------------------------------------------------
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Four shards' pictures as a reader leaves them: with a gesture, without mesh in half of them."""
+    from engine.corpus.sample import Captions, Sample
+    from engine.corpus.shards import write_shard
+
+    rng = np.random.default_rng(0)
+    mesh = np.zeros((64, 64, 3), np.uint8)
+    mesh[20:40, 10:30] = 200
+    samples = [
+        Sample(
+            key=f"train-{i:06d}",
+            image=rng.integers(0, 255, (64, 64, 3), np.uint8),
+            mesh=mesh if i % 2 else None,
+            captions=Captions(short="a man", wordy="a man", gesture="a man making ok hand gesture, smiling"),
+            attributes={"gesture": "ok"},
+        )
+        for i in range(4)
+    ]
+    (tmp_path / "data").mkdir()
+    write_shard(tmp_path / "data/train-00000.parquet", samples)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def trained(sd15, hub, pictures, tmp_path, monkeypatch):
+    """Both sd15 recipes at toy size, rank 0 and rank 4; the Engine that has their weights."""
+    from engine.train.__main__ import run
+    from engine.train.recipe import load_recipe
+
+    monkeypatch.setattr("engine.manifest.ASSETS", hub[1])
+    features = tmp_path / "hand/hand1000"
+    features.mkdir(parents=True)
+    np.savez(features / "features.npz", ok=np.random.default_rng(0).normal(size=63).astype(np.float32))
+    declared = []
+    for name, out, stages, rank in (
+        ("sd15-hand1000", "hand", ["hand1000", "sd_ft", "ship"], 0),
+        ("sd15-sesahand", "sesa", ["controlnet", "sesahand", "ship"], 4),
+    ):
+        recipe = load_recipe(name)
+        short = {
+            key: replace(
+                stage, steps=2, batch=2, lr=1e-2, warmup=0, precision="no",
+                options={**stage.options, **({"embedding_steps": 1, "unet_steps": 1} if rank == 0 else {})},
+            )
+            for key, stage in recipe.stages.items()
+        }  # fmt: skip
+        recipe = replace(
+            recipe, data=str(pictures), out=str(tmp_path / out), size=64, rank=rank, stages=short,
+            hint_channels=(4, 8, 8, 8),
+        )  # fmt: skip
+        run(stages, recipe, tmp_path)
+        declared.append((tmp_path / out / "weights/models.local.toml").read_text())
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    (assets / "models.toml").write_text((hub[1] / "models.toml").read_text())
+    (assets / "models.local.toml").write_text("\n".join(declared))
+    return Engine("sd15", device="cpu", assets=assets)
+
+
+def test_methods_run_on_weights_trained_here(trained, sd15, request_15):
+    plain = trained.result(trained.plan("sd", request_15)).image
+    assert np.array_equal(plain, sd15.result(sd15.plan("sd", request_15)).image)  # the base is untouched
+    for name in ("hand1000", "sd_ft", "controlnet", "sesahand"):
+        assert trained.availability(name).ok
+        assert not np.array_equal(trained.result(trained.plan(name, request_15)).image, plain), name
+
+
+def test_what_was_trained_is_declared_with_its_hashes(trained):
+    entry = trained.manifest.entry("sd15", "hand1000/ok")
+    assert entry.name == "hand1000/ok"  # one gesture's weights are that gesture's alone
+    assert not trained.manifest.availability("sd15", ["hand1000/palm"]).ok
+    assert {len(digest) for digest in entry.files.values()} == {64}
+    assert trained.manifest.entry("sd15", "sesahand").base == "controlnet"
+
+
+def test_training_reads_the_latents_as_the_engine_does(trained, sd15, tmp_path, pictures):
+    """Stable Diffusion's scaling factor is in them."""
+    from engine.image import to_tensor
+    from engine.train.data import open_pictures
+
+    latents = np.load(tmp_path / "hand/autoencoder/latents.npy")
+    image = open_pictures(pictures, size=64).images[0]
+    with torch.inference_mode():
+        expected = sd15.weights.models_for("unet").encode(to_tensor(np.array(image)))
+    np.testing.assert_allclose(latents[0], expected[0].numpy(), atol=2e-3)

@@ -121,7 +121,7 @@ class TestStages:
 
         from engine.train.diffusion import World, build_scheduler
 
-        world = SimpleNamespace(scheduler=build_scheduler(recipe))
+        world = SimpleNamespace(scheduler=build_scheduler(recipe.scheduler))
         x0 = torch.zeros(4000, 1, 1, 1)
         means = []
         for early in (0.0, 1.0):
@@ -276,7 +276,9 @@ class TestWhatLearns:
         from engine.train.diffusion import World, build_scheduler
 
         pictures = open_pictures(recipe.data, size=recipe.size)
-        world = World.of(pictures, np.zeros((4, 12, 4, 4), np.float16), None, build_scheduler(recipe), "cpu")
+        world = World.of(
+            pictures, np.zeros((4, 12, 4, 4), np.float16), None, build_scheduler(recipe.scheduler), "cpu"
+        )
         weight = world.hand_weights(np.arange(4), 3.0)
         assert weight.shape == (4, 1, 4, 4)
         assert torch.allclose(weight.mean((1, 2, 3)), torch.ones(4))
