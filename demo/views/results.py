@@ -30,28 +30,48 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """`facts` say how the numbers were made."""
-
     title: str
     note: str
-    facts: dict[str, Any]
     columns: tuple[tuple[str, str], ...]  # heading with its arrow, meaning
     rows: tuple[Row, ...]
 
 
-def load_tables(folder: Path) -> list[Table]:
-    """The tables that are there; a file of another shape is left out and named in the log."""
-    tables: list[Table] = []
-    for path in sorted(folder.glob("*.json")):
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """One run of the command: the main table, those beside it, and the pictures it drew."""
+
+    facts: dict[str, Any]  # how the numbers were made
+    main: Table
+    others: tuple[Table, ...]
+    chart: Path | None = None
+    sheet: Path | None = None
+
+
+def load_results(folder: Path) -> list[Results]:
+    """What is there, ablations last; a file of another shape is left out and named in the log."""
+    results = []
+    for path in sorted(folder.glob("*.json"), key=lambda path: ("-ablate-" in path.stem, path.stem)):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            tables += [_table(table, data["facts"]) for table in data["tables"]]
+            main, *others = map(_table, data["tables"])
+            facts = dict(data["facts"])
         except (OSError, ValueError, KeyError, TypeError):
             logger.warning("%s holds no tables", path.name, exc_info=True)
-    return tables
+            continue
+        chart, sheet = (path.with_suffix(ending) for ending in (".png", ".webp"))
+        results.append(
+            Results(
+                facts=facts,
+                main=main,
+                others=tuple(others),
+                chart=chart if chart.is_file() else None,
+                sheet=sheet if sheet.is_file() else None,
+            )
+        )
+    return results
 
 
-def _table(data: dict[str, Any], facts: dict[str, Any]) -> Table:
+def _table(data: dict[str, Any]) -> Table:
     columns = [c for c in data["columns"] if any(c["key"] in row["cells"] for row in data["rows"])]
     best = {c["key"]: _best(data["rows"], c) for c in columns}
     rows = tuple(
@@ -65,7 +85,7 @@ def _table(data: dict[str, Any], facts: dict[str, Any]) -> Table:
         for row in data["rows"]
     )
     headings = tuple((f"{c['title']} {_ARROWS[c['better']]}".strip(), c["meaning"]) for c in columns)
-    return Table(title=data["title"], note=data["note"], facts=facts, columns=headings, rows=rows)
+    return Table(title=data["title"], note=data["note"], columns=headings, rows=rows)
 
 
 def _best(rows: list[dict[str, Any]], column: dict[str, Any]) -> str | None:

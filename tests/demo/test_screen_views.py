@@ -13,7 +13,7 @@ from fake_engine import CATALOGUE, SIZE, result
 from demo.views import overlay, plan_table
 from demo.views.grid import labelled_grid
 from demo.views.plots import line_chart
-from demo.views.results import load_tables
+from demo.views.results import load_results
 from engine.types import Request
 
 REQUEST = Request(prompt="a red shirt", size=SIZE)
@@ -113,7 +113,13 @@ def test_evaluation_tables_are_read_as_they_are_written(tmp_path):
     table = {"name": "t", "title": "T", "note": "", "columns": [column], "rows": rows}
     (tmp_path / "a.json").write_text(json.dumps({"facts": {"N": 9}, "tables": [table]}))
     (tmp_path / "b.json").write_text("not json")
-    (read,) = load_tables(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "x-ablate-y.json").write_text(json.dumps({"facts": {}, "tables": [table, table]}))
+    results, ablation = load_results(tmp_path)
+    assert len(ablation.others) == 1
+    assert results.chart == tmp_path / "a.png"
+    assert results.sheet is None
+    read = results.main
     assert read.columns == (("FID ↓", "m"),)
     assert [row.cells[0].is_best for row in read.rows] == [True, False, False]  # a floor wins nothing
     assert read.rows[1].cells[0].interval == "4.0 – 6.0"
