@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from engine import validate
+from engine.adaptive import Adaptive
 from engine.attention import Recorder
 from engine.cache import Cache, copy_as
 from engine.manifest import Availability, Manifest
@@ -207,12 +208,41 @@ class Engine:
         if found is not None:
             return found
         self._require(plan)
+        if isinstance(plan.init, Adaptive):
+            return (yield from self._adapt(plan, every))
         pictures, before = {}, 0
         for source in sources_of(plan):
             made = yield from self._make(source, every, after=plan.sampler.steps)
             pictures[source] = made.image
             before += 0 if made.cached else source.sampler.steps
         result = yield from self._denoise(plan, pictures, every, before, after)
+        self.cache.put(self.key(plan), result)
+        return result
+
+    def _adapt(self, plan: Plan, every: int) -> Generator[Step, None, Result]:
+        """The picture of the strength that the plan settles on. Its steps' total is what they may come to."""
+        choice, seconds, done, left = plan.init.choose(), 0.0, 0, plan.init.most
+        wanted = next(choice)
+        while True:
+            left -= 1
+            making, before = self._make(wanted, every), done
+            while True:
+                try:
+                    step = next(making)
+                except StopIteration as end:
+                    made: Result = end.value
+                    break
+                done = before + step.index + 1
+                yield replace(step, index=done - 1, total=before + step.total + left * plan.sampler.steps)
+            seconds += made.seconds
+            try:
+                wanted = choice.send(made)
+            except StopIteration as end:
+                kept: Result = end.value
+                break
+        result = replace(
+            kept, plan=plan, seconds=seconds, weights_hash=self._weights_hash(plan), cached=False
+        )
         self.cache.put(self.key(plan), result)
         return result
 

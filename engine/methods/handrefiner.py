@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
+from engine.adaptive import Adaptive
 from engine.init import Inpaint
-from engine.methods.base import STRENGTH, Method, base
+from engine.methods.base import STRENGTH, Method, Param, base
 from engine.structure import ControlNet
 from engine.types import Plan, Request
 
-ADAPTIVE_STRENGTHS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-ADAPTIVE_SLACK = 1.15
 
-
-def plan(request: Request, *, strength: float = 0.55) -> Plan:
+def plan(request: Request, *, strength: float = 0.55, adaptive: bool = False) -> Plan:
+    if adaptive:
+        full = plan(request, strength=1.0)
+        return replace(full, init=Adaptive(full=full), structure=())
     control = ControlNet(
         weights="handrefiner", hint="depth", hands=request.hands, camera=request.camera, strength=strength
     )
@@ -24,15 +24,16 @@ def plan(request: Request, *, strength: float = 0.55) -> Plan:
     )
 
 
-def adaptive_strength(error_px: Callable[[float], float]) -> float:
-    """The weakest strength whose hand is about as near to the mesh as with full control.
-
-    error_px: strength -> 2D distance of the picture's joints from the mesh's. HandRefiner's adaptive mode:
-    the first of 0.4 ... 0.9 whose error is under 1.15 times that of 1.0. Up to seven pictures.
-    """
-    limit = ADAPTIVE_SLACK * error_px(1.0)
-    return next((strength for strength in ADAPTIVE_STRENGTHS if error_px(strength) < limit), 1.0)
-
+ADAPTIVE = Param(
+    name="adaptive",
+    label={"en": "Adaptive strength", "zh": "自适应强度"},
+    kind="bool",
+    default=False,
+    help={
+        "en": "Tries 0.4 to 0.9 and keeps the weakest that is about as near to the mesh as 1.0: up to seven pictures.",
+        "zh": "依次尝试 0.4 至 0.9，保留与 1.0 几乎同样贴合网格的最弱强度：最多七张图片。",
+    },
+)
 
 METHOD = Method(
     name="handrefiner",
@@ -55,6 +56,6 @@ METHOD = Method(
         "zh": "使用指定的网格，而非从坏手估计。内置配置没有修补模型：每步仅恢复遮罩外的潜变量。",
     },
     plan=plan,
-    params=(replace(STRENGTH, default=0.55),),
+    params=(replace(STRENGTH, default=0.55), ADAPTIVE),
     needs=("hands",),
 )

@@ -93,24 +93,3 @@ def test_planning_needs_no_torch():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("errors", "expected", "pictures"),
-    [
-        ({1.0: 10.0, 0.4: 20.0, 0.5: 11.0}, 0.5, 3),
-        ({1.0: 10.0, 0.4: 11.4}, 0.4, 2),
-        ({1.0: 10.0, **{s / 10: 99.0 for s in range(4, 10)}}, 1.0, 7),
-    ],
-)
-def test_handrefiners_adaptive_strength(errors, expected, pictures):
-    from engine.methods.handrefiner import adaptive_strength
-
-    asked = []
-
-    def error_px(strength):
-        asked.append(strength)
-        return errors[strength]
-
-    assert adaptive_strength(error_px) == expected
-    assert len(asked) == pictures
