@@ -21,7 +21,7 @@ EXPECTED = {
 
 
 def test_the_registry_is_whole():
-    assert set(METHODS) == EXPECTED
+    assert set(METHODS) >= EXPECTED
     assert next(iter(METHODS)) == "sd"
     assert {name for name, method in METHODS.items() if not method.baseline} == {"hand1000", "sesahand"}
     assert all(name == method.name for name, method in METHODS.items())
