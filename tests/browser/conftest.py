@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ FLAGS = [
     "--no-sandbox", "--no-first-run", "--disable-sync",
     "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
     "--disable-background-networking", "--disable-component-update",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
 _LOCAL = {"127.0.0.1", "localhost", ""}
 # A page that is left cuts its event stream; that is no error. Nor is that a test has no GPU.
@@ -54,7 +56,13 @@ class Visit:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def film(tmp_path_factory) -> Path:
+    """What the browser's camera sees once a test has written it there: JPEGs, one after the other."""
+    return tmp_path_factory.getbasetemp() / "film.mjpeg"
+
+
+@pytest.fixture(scope="session")
+def browser(film) -> Iterator[Any]:
     """The one Chromium."""
     from playwright.sync_api import sync_playwright
 
@@ -62,7 +70,9 @@ def browser() -> Iterator[Any]:
     if chromium is None:
         pytest.fail("Browser tests need Chromium: run `make test`, or set CHROMIUM to its path.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=[*FLAGS, f"--use-file-for-fake-video-capture={film}"]
+        )
         yield browser
         browser.close()
 

@@ -252,6 +252,33 @@ def test_keypoints_on_a_photo_are_put_right(desk, tmp_path):
     desk.check()
 
 
+def test_a_webcam_still_gives_a_pose(app, visit, film):
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(ROOT / "presets/gallery/rock-012-controlnet.webp") as picture:
+        frame = Image.new("RGB", (640, 480))
+        frame.paste(picture.convert("RGB").resize((480, 480)), (80, 0))
+        frame.save(buffer, "JPEG")
+    film.write_bytes(30 * buffer.getvalue())
+    screen = Screen(visit(app.url, locale="en-US", permissions=["camera"]))
+    page = screen.page
+    pose = "JSON.stringify(document.querySelector('.hand-editor-host').__hand.getValue())"
+    page.wait_for_selector("#hand-editor [data-ready], #hand-editor[data-ready]", state="attached")
+    before = page.evaluate(pose)
+    page.get_by_text("Pose from a photo or webcam").click()
+    page.get_by_role("button", name="Capture from camera").click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="capture photo").click()
+    page.locator(".toast-body", has_text="Hands found: 1").wait_for()
+    page.wait_for_function(f"was => {pose} !== was", arg=before)
+    screen.check()
+    screen.visit.close()
+
+
 @pytest.mark.slow
 def test_stop_stops_and_nothing_comes_after(app, visit):
     screen = Screen(visit(app.link(steps=100, seed=123), locale="en-US"))
