@@ -141,6 +141,7 @@ class Runner:
             if session.stopping:
                 return
             last_status = tick = time.monotonic()
+            before = progress.done
             with closing(self._run(plan, previews_every=_PREVIEWS_EVERY, token=session.token)) as items:
                 for item in items:
                     now = time.monotonic()
@@ -149,7 +150,7 @@ class Runner:
                     if isinstance(item, Step):
                         progress.total += item.total - expected  # a plan within the plan has steps of its own
                         expected = item.total
-                        progress.done += 1
+                        progress.done = before + item.index + 1
                     if (
                         isinstance(item, Result)
                         or item.preview is not None

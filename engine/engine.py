@@ -21,6 +21,7 @@ from engine.attention import Recorder
 from engine.cache import Cache, copy_as
 from engine.manifest import Availability, Manifest
 from engine.methods import METHODS
+from engine.outside import Outside
 from engine.remote import Remote
 from engine.types import (
     Camera,
@@ -118,10 +119,11 @@ class Engine:
             camera=Camera.simple(focal_px=self.profile.size[1], width_px=64, height_px=64),
         )
         try:
-            plan = chosen.plan(example)
+            plans = [chosen.plan(example, **params) for params in ({}, *chosen.alternatives)]
         except UserError as error:
             return Availability(ok=False, reason=str(error))
-        return self.manifest.availability(self.profile.name, self._entries(plan))
+        states = [self.manifest.availability(self.profile.name, self._entries(plan)) for plan in plans]
+        return next((state for state in states if state.ok), states[0])
 
     # --- tune ---------------------------------------------------------------------------------------------
 
@@ -215,7 +217,10 @@ class Engine:
             made = yield from self._make(source, every, after=plan.sampler.steps)
             pictures[source] = made.image
             before += 0 if made.cached else source.sampler.steps
-        result = yield from self._denoise(plan, pictures, every, before, after)
+        if isinstance(plan.init, Outside):
+            result = yield from self._outside(plan, pictures, before)
+        else:
+            result = yield from self._denoise(plan, pictures, every, before, after)
         self.cache.put(self.key(plan), result)
         return result
 
@@ -245,6 +250,21 @@ class Engine:
         )
         self.cache.put(self.key(plan), result)
         return result
+
+    def _outside(self, plan: Plan, pictures: Pictures, before: int) -> Generator[Step, None, Result]:
+        watch = Stopwatch()
+        command = self.weights.entry(plan.init.weights).options["run"]
+        making = plan.init.make(plan, command, pictures)
+        while True:
+            try:
+                next(making)
+            except StopIteration as end:
+                image = end.value
+                break
+            yield Step(index=before, total=before + 1)
+        self._check(image)
+        watch.stop()
+        return Result(plan=plan, image=image, seconds=watch.seconds, weights_hash=self._weights_hash(plan))
 
     def _remote(self, plan: Plan, token: str | None) -> Result:
         found = self.cached(plan)

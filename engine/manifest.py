@@ -22,6 +22,7 @@ ASSETS = Path(__file__).parent.parent / "assets"
 ENTRY = (
     "entry.json"  # describes an entry in its own folder, in place of models.toml: weights that were made here
 )
+OUTSIDE = "outside"  # the kind of an entry that is another program: engine/outside.py
 DIFFERENCE = "difference.safetensors"  # in place of a model's own file, for an entry with a base
 
 
@@ -56,7 +57,7 @@ class Entry:
 
     name: str
     profile: str
-    kind: str  # unet, vae, controlnet, text, scheduler
+    kind: str  # unet, vae, controlnet, text, scheduler, safety, outside
     files: Mapping[str, str] = field(
         default_factory=dict
     )  # path in the folder -> sha256, "" if not yet known
@@ -90,6 +91,8 @@ class Entry:
 
     @property
     def missing(self) -> list[str]:
+        if self.kind == OUTSIDE:
+            return [] if self.options.get("run") else ["program"]
         return [] if self.builtin else [name for name in self.files if self.path(name) is None]
 
     def availability(self) -> Availability:
@@ -123,6 +126,8 @@ class Entry:
 
     def fingerprint(self) -> str:
         """Names the content: declared hashes, or those of the files where none is declared."""
+        if self.kind == OUTSIDE:
+            return f"outside:{json.dumps(dict(self.options), sort_keys=True)}"
         if self.builtin:
             return f"builtin:{self.builtin}:{json.dumps(dict(self.options), sort_keys=True)}"
         parts = []

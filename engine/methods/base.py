@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from engine.attention import Recorder
 from engine.init import Noise
+from engine.outside import Outside
 from engine.text import Prompt
 from engine.types import Plan, Request
 
@@ -43,6 +44,9 @@ class Method:
     params: tuple[Param, ...] = ()
     neutral: Mapping[str, Any] = field(default_factory=dict)  # params at which it is plain SD exactly
     baseline: bool = True
+    alternatives: tuple[
+        Mapping[str, Any], ...
+    ] = ()  # params at which it runs on other weights than by default
     needs: tuple[Literal["hands", "gesture", "token"], ...] = ()  # of the request; token: of the run
 
     @property
@@ -71,6 +75,26 @@ def phrase_of(gesture: str) -> str:
     return load_gestures()[gesture].phrase
 
 
+def by_authors(plan: Plan, request: Request) -> Plan:
+    """The same request to the authors' own program (engine/outside.py), with plain SD's picture to refer to."""
+    made = Outside(
+        weights=f"{plan.method}-authors", reference=base(request), hands=request.hands, camera=request.camera
+    )
+    return replace(plan, init=made, structure=())
+
+
+AUTHORS = "authors"
+WHOSE = Param(
+    name="whose",
+    label={"en": "Weights", "zh": "权重"},
+    kind="choice",
+    default="ours",
+    choices=("ours", AUTHORS),
+    help={
+        "en": "authors: their own program and weights, where the owner of this machine has declared them.",
+        "zh": "authors：作者自己的程序与权重，需由本机所有者声明。",
+    },
+)
 STRENGTH = Param(
     name="strength",
     label={"en": "Control strength", "zh": "控制强度"},

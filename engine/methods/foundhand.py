@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.methods.base import STRENGTH, Method, base
+from engine.methods.base import AUTHORS, STRENGTH, WHOSE, Method, base, by_authors
 from engine.structure import ControlNet
 from engine.types import Plan, Request
 
 
-def plan(request: Request, *, strength: float = 1.0) -> Plan:
+def plan(request: Request, *, strength: float = 1.0, whose: str = "ours") -> Plan:
+    if whose == AUTHORS:
+        return by_authors(base(request, "foundhand"), request)
     control = ControlNet(
         weights="foundhand",
         hint="keypoints",
@@ -35,12 +37,13 @@ METHOD = Method(
         "zh": "Chen 等，FoundHand，CVPR 2025（arXiv 2412.02690）。",
     },
     differs={
-        "en": "Not the authors' model: their conditions in a control branch of ours. Theirs is a transformer "
-        "of its own on 42 heat-maps, without text.",
-        "zh": "并非作者的模型：仅在我们的控制分支中使用其条件。原方法是基于 42 张热图的独立模型，不含文本。",
+        "en": "Unless set otherwise not the authors' model: their conditions in a control branch of ours. "
+        "Theirs is a transformer of its own on 42 heat-maps, without text.",
+        "zh": "默认并非作者的模型：仅在我们的控制分支中使用其条件。原方法是基于 42 张热图的独立模型，不含文本。",
     },
     plan=plan,
-    params=(STRENGTH,),
+    params=(STRENGTH, WHOSE),
     neutral={"strength": 0.0},
+    alternatives=({"whose": AUTHORS},),
     needs=("hands",),
 )

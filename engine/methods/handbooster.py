@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.methods.base import STRENGTH, Method, base
+from engine.methods.base import AUTHORS, STRENGTH, WHOSE, Method, base, by_authors
 from engine.structure import ControlNet
 from engine.types import Plan, Request
 
 
-def plan(request: Request, *, strength: float = 1.0) -> Plan:
+def plan(request: Request, *, strength: float = 1.0, whose: str = "ours") -> Plan:
+    if whose == AUTHORS:
+        return by_authors(base(request, "handbooster"), request)
     control = ControlNet(
         weights="handbooster", hint="normals", hands=request.hands, camera=request.camera, strength=strength
     )
@@ -27,12 +29,13 @@ METHOD = Method(
         "zh": "Xu 等，HandBooster，CVPR 2024（arXiv 2403.18575）。",
     },
     differs={
-        "en": "Not the authors' model: their condition in a control branch of ours. Theirs works on "
-        "pixels of 128x128, without text, on pictures from a laboratory.",
-        "zh": "并非作者的模型：仅在我们的控制分支中使用其条件。原方法为 128x128 像素、无文本。",
+        "en": "Unless set otherwise not the authors' model: their condition in a control branch of ours. "
+        "Theirs works on pixels of 128x128, without text, on pictures from a laboratory.",
+        "zh": "默认并非作者的模型：仅在我们的控制分支中使用其条件。原方法为 128x128 像素、无文本。",
     },
     plan=plan,
-    params=(STRENGTH,),
+    params=(STRENGTH, WHOSE),
     neutral={"strength": 0.0},
+    alternatives=({"whose": AUTHORS},),
     needs=("hands",),
 )

@@ -64,9 +64,8 @@ def test_shipped_manifest_is_whole():
         entries = {entry.name: entry for entry in shipped.entries(name)}
         assert {"vae", "text", "scheduler", "unet"} <= set(entries)
         for entry in entries.values():
-            assert entry.builtin or (entry.files and entry.source and entry.licence and entry.purpose), (
-                entry.name
-            )
+            assert entry.builtin or (entry.source and entry.licence and entry.purpose), entry.name
+            assert entry.builtin or entry.files or entry.kind == "outside", entry.name
             assert entry.builtin or entry.command, entry.name
             assert not entry.base or entry.base in entries
             assert not entry.repo or len(entry.revision) == 40, entry.name
