@@ -37,7 +37,8 @@ _INDEX = "handlab.json"
 _MOST_BYTES = 256 << 20  # unpacked
 _MOST_FILES = 2000
 _MOST_SIDE_PX = 4096
-_PAIR_WIDTHS = 0.8  # of a hand's length, from one pair to the next
+_PAIR_STEP = np.array([0.8, 1.1, 0.0])  # of a hand's length, from one pair to the next and from row to row
+_PAIRS_ACROSS = 3
 _WHEN = (2000, 1, 1, 0, 0, 0)  # the same board gives the same bytes
 
 
@@ -94,7 +95,7 @@ def read_bundle(data: bytes, catalogue: Mapping[str, Any]) -> tuple[Settings, li
 
 
 def scene_meshes(session: Session, titles: Mapping[str, str], only: str | None = None) -> list[NamedMesh]:
-    """A pair a method, side by side: the asked-for hand, see-through, and the found one laid onto it.
+    """A pair a method, in rows: the asked-for hand, see-through, and the found one laid onto it.
 
     `only` names one method; without any found hand it is the asked-for ones alone.
     """
@@ -108,11 +109,14 @@ def scene_meshes(session: Session, titles: Mapping[str, str], only: str | None =
     if not hands or not found:
         return asked
     colors = colors_of(titles)
-    width = max(float(np.ptp(asked[0].verts[:, 0])), float(np.ptp(asked[0].verts[:, 1]))) * _PAIR_WIDTHS
+    length = np.ptp(asked[0].verts[:, :2], axis=0).max()
+    across = -(-len(found) // -(-len(found) // _PAIRS_ACROSS))
+    down = -(-len(found) // across)
     meshes = []
     for place, (name, rec) in enumerate(found.items()):
         pair = (replace(asked[0], name=f"asked-for-{name}"), aligned_mesh(name, rec, hands[0], colors[name]))
-        shift = np.array([(place - (len(found) - 1) / 2) * width, 0, 0])
+        row, column = divmod(place, across)
+        shift = length * _PAIR_STEP * (column - (across - 1) / 2, row - (down - 1) / 2, 0)
         meshes += [replace(mesh, verts=mesh.verts + shift) for mesh in pair]
     return meshes
 
