@@ -37,7 +37,7 @@ _INDEX = "handlab.json"
 _MOST_BYTES = 256 << 20  # unpacked
 _MOST_FILES = 2000
 _MOST_SIDE_PX = 4096
-_PAIR_STEP = np.array([0.8, 1.1, 0.0])  # of a hand's length, from one pair to the next and from row to row
+_PAIR_STEP = 1.15  # of the hand's own extent, from one pair to the next
 _PAIRS_ACROSS = 3
 _WHEN = (2000, 1, 1, 0, 0, 0)  # the same board gives the same bytes
 
@@ -109,14 +109,14 @@ def scene_meshes(session: Session, titles: Mapping[str, str], only: str | None =
     if not hands or not found:
         return asked
     colors = colors_of(titles)
-    length = np.ptp(asked[0].verts[:, :2], axis=0).max()
+    extent = np.ptp(asked[0].verts, axis=0)
     across = -(-len(found) // -(-len(found) // _PAIRS_ACROSS))
     down = -(-len(found) // across)
     meshes = []
     for place, (name, rec) in enumerate(found.items()):
         pair = (replace(asked[0], name=f"asked-for-{name}"), aligned_mesh(name, rec, hands[0], colors[name]))
         row, column = divmod(place, across)
-        shift = length * _PAIR_STEP * (column - (across - 1) / 2, row - (down - 1) / 2, 0)
+        shift = _PAIR_STEP * extent * (column - (across - 1) / 2, row - (down - 1) / 2, 0)
         meshes += [replace(mesh, verts=mesh.verts + shift) for mesh in pair]
     return meshes
 
