@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-COVERED = 0.02  # mean brightness of the mesh image from which on a latent cell holds some of the hand
-
-
 def build_unet(recipe: Recipe) -> UNet2DConditionModel:
     import torch
     from diffusers import UNet2DConditionModel
@@ -112,39 +109,17 @@ class World:
 
     def hand_weights(self, index: np.ndarray, factor: float) -> Tensor | None:
         """(B, 1, h, w), mean 1: latent cells that hold some of the hand count `factor` times as much."""
+        import torch.nn.functional as F
+
         if factor == 1:
             return None
-        weight = 1 + (factor - 1) * (self._cover(index) > COVERED).float()
+        cover = F.adaptive_avg_pool2d(self.hints(index)[:, :1], self.latents.shape[2:])
+        weight = 1 + (factor - 1) * (cover > 0.02).float()
         return weight / weight.mean((1, 2, 3), keepdim=True)
 
     def clean(self, index: np.ndarray) -> Tensor:
         """(B, C, h, w) float32."""
         return self.latents[self._at(index)].float()
-
-    def around_hands(self, index: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
-        """(B, 2) corners, row and column, of squares of `side` latent cells that hold the middle of the hands.
-
-        Anywhere within the square, so that nothing is learnt of where in it a hand is. Anywhere in the picture where
-        the mesh image is black.
-        """
-        height, width = self.latents.shape[2:]
-        cover = self._cover(index).cpu().numpy()[:, 0]
-        corners = np.zeros((len(index), 2), np.int64)
-        for k, cells in enumerate(cover):
-            rows, columns = np.nonzero(cells > COVERED)
-            for axis, (where, length) in enumerate(((rows, height), (columns, width))):
-                low, high = 0, length - side
-                if len(where):
-                    middle = int(where.mean())
-                    low, high = (int(np.clip(v, 0, high)) for v in (middle - side + 2, middle - 1))
-                corners[k, axis] = rng.integers(low, high + 1)
-        return corners
-
-    def _cover(self, index: np.ndarray) -> Tensor:
-        """(B, 1, h, w): brightness of the mesh image in each latent cell."""
-        import torch.nn.functional as F
-
-        return F.adaptive_avg_pool2d(self.hints(index)[:, :1], self.latents.shape[2:])
 
     def _at(self, index: np.ndarray) -> Tensor:
         import torch
@@ -172,14 +147,6 @@ class World:
     def text(self, texts: list[str]) -> Tensor:
         """States (B, length, width)."""
         return self.texts(texts)
-
-
-def cut(x: Tensor, corners: np.ndarray, side: int) -> Tensor:
-    """(B, C, h, w), (B, 2) -> (B, C, side, side)."""
-    import torch
-
-    pairs = zip(x, corners.tolist(), strict=True)
-    return torch.stack([picture[:, y : y + side, x0 : x0 + side] for picture, (y, x0) in pairs])
 
 
 def dropped(texts: list[str], rng: np.random.Generator, share: float) -> list[str]:

@@ -7,8 +7,7 @@ Stage III the UNet learns with that embedding frozen.
 As published, II and III are interleaved: here batch by batch, there picture by picture (papers/hand1000.md 4.2).
 Switches, all in the recipe: share (lambda; 1 = no fusion, which is fine-tuned SD), embedding_steps, unet_steps,
 zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, in_order, hand_weight, early (noise
-levels), crop (a share of the batches are squares of so many latent cells about the hand, crop_batch of them: on a CPU
-four times as many hands an hour), checkpointing (a third of the activations' memory for a third more time).
+levels), checkpointing (a third of the activations' memory for a third more time).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.train.captions import GestureCaptions
-from engine.train.diffusion import World, cut, denoising_loss
+from engine.train.diffusion import World, denoising_loss
 from engine.train.loop import Stage, fit
 from engine.train.recipe import Recipe
 from engine.types import UserError
@@ -131,9 +130,6 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
     embedding_lr = float(options.get("embedding_lr", 1e-3))
     hand_weight, early = float(options.get("hand_weight", 1.0)), float(options.get("early", 0.0))
 
-    crop, crop_share = int(options.get("crop", 0)), float(options.get("crop_share", 0.75))
-    crop_batch = int(options.get("crop_batch", settings.batch))
-
     captions = GestureCaptions(world.rows)
     rows = [i for i, row in enumerate(world.rows) if row["attributes"]["gesture"] in gestures]
     if not rows:
@@ -172,13 +168,7 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
             "reseed_per_batch", False
         ):  # the published code's torch.manual_seed(0) before each picture
             generator.manual_seed(0)
-        cropped = bool(crop) and rng.random() < crop_share
-        if cropped and not options.get("in_order", False):
-            index = rng.choice(rows_array, crop_batch)
         x0, weight = world.clean(index), world.hand_weights(index, hand_weight)
-        if cropped:
-            corners = world.around_hands(index, crop, rng)
-            x0, weight = cut(x0, corners, crop), None if weight is None else cut(weight, corners, crop)
         embedding = world.text([texts[i] for i in index])
         if share < 1:
             learned = fused[[place[i] for i in index]].float()

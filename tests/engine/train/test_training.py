@@ -317,25 +317,3 @@ class TestRecipes:
     def test_no_pictures_says_what_to_run(self, tmp_path):
         with pytest.raises(UserError, match=r"engine\.corpus make"):
             open_pictures(tmp_path, size=64)
-
-
-class TestSquares:
-    def test_they_hold_the_middle_of_the_hand_and_lie_in_the_picture(self, recipe):
-        from engine.train.diffusion import World, build_scheduler, cut
-
-        pictures = open_pictures(recipe.data, size=recipe.size)
-        latents = np.arange(4 * 2 * 16 * 16, dtype=np.float16).reshape(4, 2, 16, 16)
-        world = World.of(pictures, latents, None, build_scheduler(recipe.scheduler), "cpu")
-        index = np.arange(4).repeat(50)
-        corners = world.around_hands(index, 6, np.random.default_rng(0))
-        assert corners.min() >= 0
-        assert corners.max() <= 10
-        rows, columns = corners.T  # the mesh covers rows 5 to 10, columns 2 to 7 of 16
-        assert set(rows) == set(range(3, 7))
-        assert set(columns) == set(range(4))
-        x = world.clean(index)
-        squares = cut(x, corners, 6)
-        assert squares.shape == (200, 2, 6, 6)
-        for k in (0, 77, 199):
-            y, left = corners[k]
-            assert torch.equal(squares[k], x[k, :, y : y + 6, left : left + 6])
