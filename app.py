@@ -27,6 +27,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--study", metavar="URL", help="the study's database; data/study.db by default")
     parser.add_argument("--token", default=os.environ.get("HANDLAB_TOKEN"), help="opens the owner's pages")
     parser.add_argument("--mcp", action="store_true", help="serve the endpoints to agents too: gradio[mcp]")
+    parser.add_argument(
+        "--tuning", action=argparse.BooleanOptionalAction, default=not ON_SPACE,
+        help="visitors may have Imagic learn a picture, for everybody; not on a Space by default",
+    )  # fmt: skip
     parser.add_argument("--gallery-only", action="store_true", help="shipped results, no engine")
     return parser.parse_args()
 

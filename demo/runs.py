@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from demo.forms import Settings, check_ready
 from demo.measure import Meter
@@ -14,6 +14,11 @@ from demo.session import Column, Progress, Session
 from demo.turns import Turns
 from demo.zero import on_gpu
 from engine.types import Plan, Request, Result, Step, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from engine.imagic import Recipe
 
 logger = logging.getLogger(__name__)
 _WAIT_S = 0.2  # how soon a visitor in line notices a stop
@@ -78,6 +83,28 @@ class Runner:
                 if session.stopping:
                     break
         yield done
+
+    def tune(
+        self, session: Session, name: str, picture: np.ndarray, prompt: str, recipe: Recipe, method: str
+    ) -> Iterator[bool]:
+        """Imagic's job on a picture, a step between those of other runs. Yields False each time the progress moves,
+        and True once its weights are there; stops short, and leaves nothing, when the visitor stops."""
+        with _running(session):
+            progress = session.progress
+            progress.total = recipe.embedding_steps + recipe.unet_steps
+            last_status = tick = time.monotonic()
+            with closing(self.engine.tune_imagic(name, picture, prompt, recipe, method=method)) as job:
+                for step in job:
+                    now = time.monotonic()
+                    progress.working_s += now - tick
+                    tick = now
+                    progress.done = step.index + 1
+                    if now - last_status > _STATUS_EVERY_S:
+                        last_status = now
+                        yield False
+                    if session.stopping:
+                        return
+        yield True
 
     def _plan(
         self, name: str, request: Request, params: dict[str, Any], token: str | None

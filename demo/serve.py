@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import mimetypes
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -24,7 +25,7 @@ _OPEN_PROFILES = ("sd15",)  # these fetch from the hub, so the page may too
 
 def serve(chosen: argparse.Namespace, root: Path) -> None:
     """Serve until the process ends. The page answers first; what it needs for a run is imported meanwhile."""
-    services = Services.load(_engine(chosen), root)
+    services = replace(Services.load(_engine(chosen), root), may_tune=chosen.tuning)
     launch(services, chosen, prevent_thread_lock=False)
 
 

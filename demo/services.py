@@ -33,6 +33,9 @@ class Services:
     gallery: Gallery
     prompts: tuple[dict[str, Any], ...]
     results_folder: Path
+    may_tune: bool = (
+        True  # whether visitors may have Imagic learn a picture, whose weights everybody sees then
+    )
 
     @classmethod
     def load(cls, engine: Any | None, root: Path) -> Services:
@@ -64,7 +67,18 @@ class Services:
 
     def is_available(self, method: str) -> bool:
         """Whether it can run, for some gesture at least, given a token where it needs one."""
-        return self.engine is None or self.engine.availability(method, token="any").ok
+        if self.engine is None:
+            return True
+        of_gestures = "gesture" in getattr(self.catalogue.get(method), "needs", ())
+        names = self.gestures if of_gestures else (_FIRST_GESTURE,)
+        return any(self.engine.availability(method, name, token="any").ok for name in names)
+
+    def method_choices(self, t: Text) -> list[tuple[str, str]]:
+        """(title, name) of every method; those without weights are marked."""
+        return [
+            (title if self.is_available(name) else t("methods.unavailable", title=title), name)
+            for name, title in self.titles(t).items()
+        ]
 
     def titles(self, t: Text) -> dict[str, str]:
         """Every method's title, in the registry's order."""

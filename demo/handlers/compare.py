@@ -223,7 +223,7 @@ class CompareHandlers:
         return self.board(session)
 
     def after_run(self, session: Session) -> list[Any]:
-        """Choices that follow what is on the board: words, and the two of a pair."""
+        """Choices that follow what is on the board: words, the two of a pair, what Imagic may learn."""
         t = text(session.language)
         words = [(t("view.hand_words"), HAND_WORDS)]
         words += [(word, word) for word in common_words(list(session.results().values()))]
@@ -235,6 +235,7 @@ class CompareHandlers:
         return [
             gr.update(choices=words, value=chosen),
             gr.update(choices=choices, value=left),
+            gr.update(choices=choices, value=right),
             gr.update(choices=choices, value=right),
         ]
 
@@ -329,6 +330,44 @@ class CompareHandlers:
             for value in numbers
         ]
         return variants, [f"{param.label['en']} {value:.3g}" for value in numbers]
+
+    # --- imagic -------------------------------------------------------------------------------------------
+
+    imagic_methods = ("imagic", "sd_ft_imagic")  # engine.imagic.BASES, which needs no import here
+
+    @tells
+    def tune(
+        self, session: Session, source: str | None, photo: str | None, method: str, share: float, *values: Any
+    ) -> Iterator[list[Any]]:
+        """Have Imagic learn a picture of the form's gesture: a photo, else a column's. Yields status, methods."""
+        from engine.image import fit, open_image
+        from engine.imagic import Recipe
+        from engine.methods.base import phrase_of
+        from engine.text import with_phrase
+
+        runner = self.services.runner
+        if not self.services.may_tune or method not in self.imagic_methods:
+            raise UserError("Imagic learns no pictures on this machine.", code="no_tuning")
+        settings = self.settings(values)
+        column = session.columns.get(source or "")
+        image = open_image(photo) if photo else column.image if column is not None else None
+        if image is None:
+            raise UserError("Choose a picture of the board, or a photo.", code="no_picture")
+        gesture = settings.gesture or runner.engine.choose_gesture(check_ready(settings).prompt)
+        prompt = with_phrase(settings.prompt or "a person", phrase_of(gesture))
+        part = min(max(float(share), 1.0), 100.0) / 100
+        recipe = Recipe(
+            embedding_steps=max(1, round(part * Recipe.embedding_steps)),
+            unet_steps=max(1, round(part * Recipe.unet_steps)),
+        )
+        picture = fit(image, runner.engine.profile.size)
+        learnt = False
+        for learnt in runner.tune(session, gesture, picture, prompt, recipe, method):  # noqa: B007
+            yield [self.status(session), gr.skip()]
+        t = text(session.language)
+        if learnt:
+            notice(session, "imagic.learnt", method=self._titles(session)[method], gesture=phrase_of(gesture))
+        yield [self.status(session), gr.update(choices=self.services.method_choices(t))]
 
     def _titles(self, session: Session) -> dict[str, str]:
         return self.services.titles(text(session.language))

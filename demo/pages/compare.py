@@ -101,7 +101,7 @@ def create_compare_page(
                         say={
                             "label": "methods.label",
                             "info": _methods_info(services),
-                            "choices": _method_choices(services),
+                            "choices": services.method_choices,
                         },
                     )
                     seed = words.build(
@@ -151,8 +151,10 @@ def create_compare_page(
             shelf = Fragment(elem_id="shelf")
             left, right = _pair_panel(words, handlers, session)
             _series_panel(words, handlers, form, status, session)
+            source = _imagic_panel(services, words, handlers, form, status, session)
 
-    page = ComparePage(form, handlers, picker, [status, *cards], [word, left, right], shelf, session, memory)
+    choices = [word, left, right, source]
+    page = ComparePage(form, handlers, picker, [status, *cards], choices, shelf, session, memory)
     inputs = [session, *form.inputs]
 
     for trigger in (generate.click, prompt.submit):
@@ -184,17 +186,6 @@ def create_compare_page(
 def _edited(component: gr.components.Component) -> Any:
     """The event of a visitor's own change, which a handler's update does not fire; a text's is its end."""
     return component.blur if isinstance(component, gr.Textbox) else component.input
-
-
-def _method_choices(services: Services):
-    def choices(t: Text) -> list[tuple[str, str]]:
-        titles = services.titles(t)
-        return [
-            (title if services.is_available(name) else t("methods.unavailable", title=title), name)
-            for name, title in titles.items()
-        ]
-
-    return choices
 
 
 def _methods_info(services: Services):
@@ -284,3 +275,44 @@ def _series_panel(
             say={"label": "series.title"},
         )
     make.click(handlers.series, [session, axis, count, *form.inputs], [status, picture], **ENGINE)
+
+
+def _imagic_panel(
+    services: Services,
+    words: Translated,
+    handlers: CompareHandlers,
+    form: Form,
+    status: Fragment,
+    session: gr.State,
+) -> gr.Dropdown:
+    """Imagic's job on a picture of the board or a photo; the choice of the board's pictures."""
+    names = [name for name in handlers.imagic_methods if name in services.catalogue]
+    with words.build(
+        gr.Accordion,
+        open=False,
+        elem_id="imagic",
+        visible=bool(names) and services.engine is not None and services.may_tune,
+        say={"label": "imagic.title"},
+    ):
+        words.build(gr.Markdown, elem_classes="hl-fine", say={"value": "imagic.help"})
+        with gr.Row():
+            source = words.build(gr.Dropdown, say={"label": "imagic.source"})
+            photo = words.build(Photo, show_label=False, height=180, say={"placeholder": "photo.placeholder"})
+        with gr.Row():
+            method = words.build(
+                gr.Radio,
+                value=names[0] if names else None,
+                say={
+                    "label": "imagic.method",
+                    "choices": lambda t: [(services.titles(t)[name], name) for name in names],
+                },
+            )
+            share = words.build(
+                gr.Slider, 1, 100, 20, step=1, say={"label": "imagic.share", "info": "imagic.share.help"}
+            )
+            start = words.build(
+                gr.Button, variant="primary", scale=0, min_width=140, say={"value": "imagic.start"}
+            )
+    inputs = [session, source, photo, method, share, *form.inputs]
+    start.click(handlers.tune, inputs, [status, form.methods], **ENGINE)
+    return source

@@ -237,9 +237,9 @@ def test_layers_and_words(compare, session):
     heat = compare.look(session, "heat", "red")
     assert heat[1] != plain[1]
     assert compare.look(session, "nonsense", None)[1] == plain[1]
-    words, left, right = compare.after_run(session)
+    words, left, right, source = compare.after_run(session)
     assert ("red", "red") in words["choices"]
-    assert (left["value"], right["value"]) == ("sd", "sesahand")
+    assert (left["value"], right["value"], source["value"]) == ("sd", "sesahand", "sesahand")
 
 
 def test_a_pair_is_two_pictures(compare, session):
