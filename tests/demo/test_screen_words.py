@@ -81,6 +81,17 @@ def test_every_sentence_of_our_own_errors_is_translated():
     assert {f"error.{code}" for code in codes} <= words("zh").keys()
 
 
+def test_every_sentence_of_a_run_is_translated():
+    """What the engine refuses while a picture is planned or made; not what only a command line meets."""
+    engine = DEMO.parent / "engine"
+    commands = {"bad_profile", "no_captioner", "worker_failed"}
+    paths = [*engine.glob("*.py"), *(engine / "methods").glob("*.py"), *(engine / "render").glob("*.py")]
+    sources = (path.read_text(encoding="utf-8") for path in paths if path.name != "fetch.py")
+    codes = {code for source in sources for code in re.findall(r'code="([a-z_]+)"', source)} - commands
+    assert len(codes) > 30
+    assert {f"error.{code}" for code in codes} - words("zh").keys() == set()
+
+
 def test_an_error_without_translation_or_facts_stays_english():
     t = text("zh")
     assert t.error(UserError("Odd.", code="never_heard_of")) == "Odd."
