@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gradio as gr
 import pytest
 from fake_engine import FakeEngine, services
 
@@ -26,3 +27,12 @@ def session():
 def unread(monkeypatch):
     """No hand is read from any picture: MediaPipe is another test's business."""
     monkeypatch.setattr("demo.measure._read", lambda image, target, camera: (None, None))
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Sentences shown to the visitor."""
+    said = []
+    monkeypatch.setattr(gr, "Warning", lambda message, **_: said.append(message))
+    monkeypatch.setattr(gr, "Info", lambda message, **_: said.append(message))
+    return said

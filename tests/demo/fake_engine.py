@@ -179,3 +179,16 @@ def services(folder: Path, engine: FakeEngine | None, gallery: Path | None = Non
         prompts=({"text": "a woman in a red shirt"},),
         results_folder=folder / "results",
     )
+
+
+def page_of(world: Services) -> Any:
+    """The Compare page, assembled as the application does."""
+    import gradio as gr
+
+    from demo.components.translated import Translated
+    from demo.pages.compare import create_compare_page
+    from demo.session import Session
+
+    with gr.Blocks():
+        state, memory = gr.State(Session()), gr.BrowserState(storage_key="k", secret="s")
+        return create_compare_page(world, Translated(), state, memory)

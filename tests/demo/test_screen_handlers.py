@@ -8,25 +8,16 @@ from types import SimpleNamespace
 import gradio as gr
 import numpy as np
 import pytest
-from fake_engine import CATALOGUE, SIZE, FakeEngine, services
+from fake_engine import CATALOGUE, SIZE, FakeEngine, page_of, services
 
 from demo.components.hand_editor_value import EditorValue
-from demo.components.translated import Translated
 from demo.forms import Settings, check, to_link
 from demo.gallery import make
 from demo.handlers.compare import CompareHandlers
 from demo.handlers.inspect import InspectHandlers
 from demo.handlers.reconstruct import ReconstructHandlers
-from demo.pages.compare import create_compare_page
-from demo.services import Services
 from demo.session import Session
 from engine.types import UserError
-
-
-def page_of(world: Services):
-    with gr.Blocks():
-        state, memory = gr.State(Session()), gr.BrowserState(storage_key="k", secret="s")
-        return create_compare_page(world, Translated(), state, memory)
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +36,6 @@ def engine(page):
 @pytest.fixture
 def compare(page, engine, unread):
     return page.handlers
-
-
-@pytest.fixture
-def told(monkeypatch):
-    """Sentences shown to the visitor."""
-    said = []
-    monkeypatch.setattr(gr, "Warning", lambda message, **_: said.append(message))
-    monkeypatch.setattr(gr, "Info", lambda message, **_: said.append(message))
-    return said
 
 
 def values(compare, **changes):

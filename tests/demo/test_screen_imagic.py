@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
+from fake_engine import page_of
 
-from demo.components.translated import Translated
-from demo.pages.compare import create_compare_page
 from demo.services import Services
 from demo.session import Column, Session
 from engine.engine import Engine
@@ -33,9 +31,7 @@ def world(tmp_path):
 
 @pytest.fixture
 def page(world):
-    with gr.Blocks():
-        state, memory = gr.State(Session()), gr.BrowserState(storage_key="k", secret="s")
-        return create_compare_page(world, Translated(), state, memory)
+    return page_of(world)
 
 
 @pytest.fixture
@@ -45,14 +41,6 @@ def session(page):
     picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
     visitor.columns["sd"] = Column("sd", "shipped", image=picture)
     return visitor
-
-
-@pytest.fixture
-def told(monkeypatch):
-    said = []
-    monkeypatch.setattr(gr, "Warning", lambda message, **_: said.append(message))
-    monkeypatch.setattr(gr, "Info", lambda message, **_: said.append(message))
-    return said
 
 
 def tune(page, session, *, source="sd", photo=None, share=1, **changes):
@@ -106,9 +94,6 @@ def test_without_a_picture_it_says_so(page, session, told):
 
 def test_it_can_be_switched_off(world, session, told):
     closed = replace(world, may_tune=False)
-    with gr.Blocks():
-        state, memory = gr.State(Session()), gr.BrowserState(storage_key="k", secret="s")
-        page = create_compare_page(closed, Translated(), state, memory)
-    list(tune(page, session))
+    list(tune(page_of(closed), session))
     assert told == ["Imagic learns no pictures on this machine."]
     assert not closed.is_available("imagic")
