@@ -3,6 +3,7 @@
     python -m engine.evaluate table --profile embedded --n 500 --processes 2
     python -m engine.evaluate ablate --profile embedded --n 200
     python -m engine.evaluate sheet
+    python -m engine.evaluate card
     python -m engine.evaluate train-attributes --data data/plain
     python -m engine.evaluate train-gestures --data data/plain
     python -m engine.evaluate downstream --renders data/plain --test data/full --set sesahand=outputs/synthetic
@@ -65,6 +66,10 @@ def parser() -> argparse.ArgumentParser:
     ablate.add_argument(
         "--study", choices=("sesahand", "alpha", "hand1000"), action="append", help="all if not given"
     )
+
+    card = _command(commands, "card", "put the tables of assets/results into MODEL_CARD.md", run_card)
+    card.add_argument("--results", type=Path, default=Path("assets/results"))
+    card.add_argument("--card", type=Path, default=Path("MODEL_CARD.md"))
 
     for name, n, act in (("attributes", 3000, run_train_attributes), ("gestures", 3000, run_train_gestures)):
         command = _command(
@@ -148,7 +153,7 @@ def run_ablate(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     for study in (STUDIES[name] for name in args.study or STUDIES):
         networks = commands.Networks(inception=args.inception, clip=args.clip)
-        tables = commands.evaluate(study.suite, study.variants, settings, networks, study.reference)
+        tables = commands.evaluate(study.titled, study.variants, settings, networks, study.reference)
         commands.write(tables, study.suite, settings, f"{settings.profile}-ablate-{study.name}", args.out)
         _show(tables[:1])
 
@@ -161,6 +166,13 @@ def run_sheet(args: argparse.Namespace) -> None:
     for suite in suites_of(args):
         path = args.out / f"{settings.profile}-{suite.name}.webp"
         commands.sheet(suite, variants(suite, args.methods), settings, path)
+
+
+def run_card(args: argparse.Namespace) -> None:
+    from engine.evaluate.card import replaced
+
+    text = replaced(args.card.read_text(encoding="utf-8"), args.results)
+    args.card.write_text(text, encoding="utf-8")
 
 
 def run_train_attributes(args: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.evaluate.cases import PromptStyle
@@ -76,9 +76,15 @@ class Study:
     """An ablation: variants of one method over a suite's cases."""
 
     name: str
+    title: str
     suite: Suite
     variants: tuple[Variant, ...]
     reference: str
+
+    @property
+    def titled(self) -> Suite:
+        """Its suite under its own title."""
+        return replace(self.suite, title=self.title)
 
 
 def _variant(name: str, title: str, method: str, **params: Any) -> Variant:
@@ -92,6 +98,7 @@ _PLAIN = {"weights": "controlnet"}
 # modules away from, or put them onto, a branch that was trained otherwise.
 MODULES = Study(
     name="sesahand",
+    title="SesaHand's modules, one after the other and each left out (layout of its Table 3)",
     suite=STRUCTURE,
     reference="none",
     variants=(
@@ -108,6 +115,7 @@ MODULES = Study(
 )
 ALPHA = Study(
     name="alpha",
+    title="SesaHand's α, the weight of the hand attention enhancement",
     suite=STRUCTURE,
     reference="alpha-0",
     variants=tuple(
@@ -118,6 +126,7 @@ ALPHA = Study(
 # λ is a matter of training: λ = 1, no fusion at all, is fine-tuned Stable Diffusion.
 HAND1000 = Study(
     name="hand1000",
+    title="Hand1000's λ and μ, and its controls",
     suite=GESTURE,
     reference="lambda-1",
     variants=(
