@@ -51,9 +51,10 @@ METHOD = Method(
         "zh": "Lu 等，HandRefiner，ACM MM 2024（arXiv 2311.17957）及其公开代码。",
     },
     differs={
-        "en": "The mesh is the one asked for, not one estimated from the bad hand. Without an "
-        "inpainting UNet (embedded profile) only the latents outside the mask are put back after each step.",
-        "zh": "使用指定的网格，而非从坏手估计。内置配置没有修补模型：每步仅恢复遮罩外的潜变量。",
+        "en": "The mesh is the one asked for, not one estimated from the bad hand, which is masked as well where "
+        "it is found. Without an inpainting UNet (embedded profile) only the latents outside the mask are put "
+        "back after each step.",
+        "zh": "使用指定的网格，而非从坏手估计；找到的坏手也一并遮住。内置配置没有修补模型：每步仅恢复遮罩外的潜变量。",
     },
     plan=plan,
     params=(replace(STRENGTH, default=0.55), ADAPTIVE),

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import threading
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -402,10 +403,28 @@ def test_plan_is_plain_data(engine, request_ok):
 def test_handrefiner_keeps_everything_outside_its_mask(patient, request_ok):
     plain = run(patient, request_ok).image
     result = run(patient, request_ok, "handrefiner")
-    mask = result.plan.init.mask(request_ok.size)
+    mask = result.plan.init.mask(plain)
     assert 0 < mask.mean() < 1
     assert np.array_equal(result.image[~mask], plain[~mask])
     assert not np.array_equal(result.image[mask], plain[mask])
+
+
+def test_handrefiner_masks_the_plain_pictures_own_hand(request_ok):
+    """A hand is found at the right of a shipped picture; the asked-for one is elsewhere."""
+    from engine.image import decode
+    from engine.init import Inpaint
+    from engine.methods.base import base
+    from engine.reconstruct import detect
+
+    source = decode((Path(__file__).parents[2] / "presets/gallery/rock-012-controlnet.webp").read_bytes())
+    (found,) = detect(source)
+    init = Inpaint(source=base(request_ok), hands=request_ok.hands, camera=request_ok.camera)
+    bare = replace(init, erase=False).mask(source)
+    mask = init.mask(source)
+    x, y = found.points_px.T.round().astype(int)
+    assert mask[y, x].all()
+    assert not bare[y, x].all()
+    assert mask[bare].all()
 
 
 @pytest.mark.parametrize("method", ["handrefiner", "foundhand"])

@@ -115,14 +115,14 @@ def test_inpainting_is_stable_diffusion_controlnet_inpaint_pipeline(
         pipe,
         run,
         image=to_tensor(picture),
-        mask_image=torch.from_numpy(init.mask(plan.size))[None, None].float(),
+        mask_image=torch.from_numpy(init.mask(picture))[None, None].float(),
         control_image=branch.hint,
         controlnet_conditioning_scale=0.55,
         strength=1.0,
         latents=noise,
     )
     compare(latents, theirs, run.models)
-    mask = init.mask(plan.size)
+    mask = init.mask(picture)
     assert 0 < mask.mean() < 1
 
 

@@ -312,7 +312,7 @@ def test_handrefiner_runs_on_its_own_weights(sd15, request_15):
     controlnet().save_pretrained(sd15.manifest.entry("sd15", "handrefiner").folder)
     plain = sd15.result(sd15.plan("sd", request_15)).image
     result = sd15.result(sd15.plan("handrefiner", request_15))
-    mask = result.plan.init.mask(SIZE)
+    mask = result.plan.init.mask(plain)
     assert np.array_equal(result.image[~mask], plain[~mask])
     assert not np.array_equal(result.image[mask], plain[mask])
 
