@@ -30,8 +30,11 @@ corpus: setup-dev system  ## render the embedded world (RECIPE=...)
 train: setup-dev system  ## train the embedded weights
 	$(PY) -m engine.train all
 
-evaluate: setup-dev system  ## the table of MODEL_CARD.md
-	$(PY) -m engine.evaluate table --profile embedded
+evaluate: setup-dev system  ## the tables and contact sheets, into assets/results and MODEL_CARD.md
+	$(PY) -m engine.corpus make --split test --n 1000
+	$(PY) -m engine.evaluate table --processes 2
+	$(PY) -m engine.evaluate sheet
+	$(PY) -m engine.evaluate card
 
 setup: $(VENV)/.run
 setup-dev: $(VENV)/.dev
@@ -56,7 +59,9 @@ system-dev:
 	@./scripts/system-packages packages.txt packages-dev.txt
 
 ablate: setup-dev system  ## the papers' ablations on the embedded world
-	$(PY) -m engine.evaluate ablate --profile embedded
+	$(PY) -m engine.corpus make --split test --n 1000
+	$(PY) -m engine.evaluate ablate --processes 2
+	$(PY) -m engine.evaluate card
 
 clean:  ## remove the environment, caches and outputs (not data or weights)
 	rm -rf $(VENV) cache outputs .pytest_cache .ruff_cache
