@@ -171,6 +171,23 @@ def test_the_whole_way(desk):
     desk.check()
 
 
+def test_every_setting_of_the_chosen_methods_shows(app, visit):
+    screen = Screen(visit(app.link(), locale="en-US"))
+    page = screen.page
+    page.get_by_text("Steps, guidance and the methods' own settings").click()
+    page.locator(".hl-method-params:visible").first.wait_for()
+    page.wait_for_timeout(500)
+    hidden = page.evaluate(
+        """() => [...document.querySelectorAll('.hl-method-params .block')]
+            .filter(block => block.offsetParent && (block.clientHeight < 20 || block.scrollHeight > block.clientHeight + 4))
+            .map(block => [block.textContent.trim().slice(0, 40), block.clientHeight, block.scrollHeight])"""
+    )
+    assert hidden == []
+    screen.keep("settings")
+    screen.check()
+    screen.visit.close()
+
+
 def test_every_page_is_clean_and_accessible(desk):
     from axe_playwright_python.sync_playwright import Axe
 
