@@ -179,7 +179,8 @@ def test_every_setting_of_the_chosen_methods_shows(app, visit):
     page.wait_for_timeout(500)
     hidden = page.evaluate(
         """() => [...document.querySelectorAll('.hl-method-params .block')]
-            .filter(block => block.offsetParent && (block.clientHeight < 20 || block.scrollHeight > block.clientHeight + 4))
+            .filter(block => block.offsetParent)
+            .filter(block => block.clientHeight < 20 || block.scrollHeight > block.clientHeight + 4)
             .map(block => [block.textContent.trim().slice(0, 40), block.clientHeight, block.scrollHeight])"""
     )
     assert hidden == []
