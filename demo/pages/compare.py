@@ -266,7 +266,7 @@ def _series_panel(
                 gr.Dropdown, value="seed", say={"label": "series.axis", "choices": handlers.axes}
             )
             count = words.build(gr.Slider, 2, MOST_IN_SERIES, 4, step=1, say={"label": "series.count"})
-            make = words.build(gr.Button, scale=0, min_width=140, say={"value": "series.make"})
+            make = words.build(gr.Button, scale=0, min_width=180, say={"value": "series.make"})
         picture = words.build(
             gr.Image,
             interactive=False,

@@ -48,9 +48,9 @@ class Results:
 
 
 def load_results(folder: Path) -> list[Results]:
-    """What is there, ablations last; a file of another shape is left out and named in the log."""
+    """What is there: suites, ablations, downstream; a file of another shape is left out and named in the log."""
     results = []
-    for path in sorted(folder.glob("*.json"), key=lambda path: ("-ablate-" in path.stem, path.stem)):
+    for path in sorted(folder.glob("*.json"), key=_place):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             main, *others = map(_table, data["tables"])
@@ -69,6 +69,10 @@ def load_results(folder: Path) -> list[Results]:
             )
         )
     return results
+
+
+def _place(path: Path) -> tuple[bool, bool, str]:
+    return path.stem == "downstream", "-ablate-" in path.stem, path.stem
 
 
 def _table(data: dict[str, Any]) -> Table:

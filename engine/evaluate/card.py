@@ -24,7 +24,8 @@ FACTS = ("cases", "prompts", "steps", "corpus", "learnt from", "tested on")
 def tables(folder: Path) -> str:
     """Markdown of each file's first table: the suites, their ablations, then the rest."""
     paths = sorted(
-        folder.glob("*.json"), key=lambda path: (path.stem == "downstream", "-ablate-" in path.stem)
+        folder.glob("*.json"),
+        key=lambda path: (path.stem == "downstream", "-ablate-" in path.stem, path.stem),
     )
     return "\n".join(_section(json.loads(path.read_text(encoding="utf-8"))) for path in paths)
 
