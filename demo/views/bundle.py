@@ -38,7 +38,7 @@ _MOST_BYTES = 256 << 20  # unpacked
 _MOST_FILES = 2000
 _MOST_SIDE_PX = 4096
 _PAIR_STEP = 1.15  # of the hand's own extent, from one pair to the next
-_PAIRS_ACROSS = 3
+_PAIRS_ACROSS = 4
 _WHEN = (2000, 1, 1, 0, 0, 0)  # the same board gives the same bytes
 
 

@@ -78,16 +78,18 @@ def test_glb_has_both_hands_upright_and_see_through(full):
     assert scene.geometry["asked-for-sesahand"].visual.material.baseColorFactor[3] < 255
 
 
-def test_four_hands_stand_two_by_two_and_touch_nowhere(full):
-    for name in ("a", "b", "c"):
+def test_five_hands_stand_in_two_rows_and_touch_nowhere(full):
+    for name in ("a", "b", "c", "d"):
         full.columns[name] = full.columns["sesahand"]
     pairs = [
-        mesh for mesh in scene_meshes(full, {**TITLES, "a": "A", "b": "B", "c": "C"}) if "asked" in mesh.name
+        mesh
+        for mesh in scene_meshes(full, {**TITLES, "a": "A", "b": "B", "c": "C", "d": "D"})
+        if "asked" in mesh.name
     ]
     low, high = (np.stack([at(mesh.verts[:, :2], 0) for mesh in pairs]) for at in (np.min, np.max))
-    assert len({tuple(np.round(corner, 6)) for corner in low}) == 4
-    assert len({round(float(x), 6) for x in low[:, 0]}) == len({round(float(y), 6) for y in low[:, 1]}) == 2
-    for i in range(4):
+    assert len({tuple(np.round(corner, 6)) for corner in low}) == 5
+    assert [len({round(float(v), 6) for v in low[:, axis]}) for axis in (0, 1)] == [3, 2]
+    for i in range(5):
         for j in range(i):
             assert (low[i] > high[j]).any() or (low[j] > high[i]).any()
 
