@@ -415,6 +415,7 @@ def test_nothing_moves_as_columns_fill(app, visit):
 def test_rerun_shows_the_board(desk):
     """The viewer of 70 MB: only when its tab is opened, and its version check does not leave the machine."""
     page = desk.page
+    desk.generate()
     large = "performance.getEntriesByType('resource').filter(r => r.transferSize > 5e6).map(r => r.name)"
     desk.open("reconstruct")
     page.wait_for_selector("#page-reconstruct canvas")
