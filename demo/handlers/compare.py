@@ -23,6 +23,7 @@ from demo.views import board
 from demo.views.grid import labelled_grid
 from demo.views.html import fragment
 from demo.views.overlay import HAND_WORDS, common_words
+from engine.imagic import BASES
 from engine.types import UserError
 
 MOST_IN_SERIES = 8
@@ -333,7 +334,7 @@ class CompareHandlers:
 
     # --- imagic -------------------------------------------------------------------------------------------
 
-    imagic_methods = ("imagic", "sd_ft_imagic")  # engine.imagic.BASES, which needs no import here
+    imagic_methods = tuple(BASES)
 
     @tells
     def tune(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.evaluate.suites import result_files
+
 logger = logging.getLogger(__name__)
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
@@ -50,7 +52,7 @@ class Results:
 def load_results(folder: Path) -> list[Results]:
     """What is there: suites, ablations, downstream; a file of another shape is left out and named in the log."""
     results = []
-    for path in sorted(folder.glob("*.json"), key=_place):
+    for path in result_files(folder):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             main, *others = map(_table, data["tables"])
@@ -69,10 +71,6 @@ def load_results(folder: Path) -> list[Results]:
             )
         )
     return results
-
-
-def _place(path: Path) -> tuple[bool, bool, str]:
-    return path.stem == "downstream", "-ablate-" in path.stem, path.stem
 
 
 def _table(data: dict[str, Any]) -> Table:

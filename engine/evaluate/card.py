@@ -10,6 +10,7 @@ from typing import Any
 from engine.evaluate.intervals import Estimate
 from engine.evaluate.metrics import Column
 from engine.evaluate.report import PLAIN, to_markdown
+from engine.evaluate.suites import result_files
 from engine.evaluate.tables import Table, TableRow
 from engine.types import UserError
 
@@ -23,10 +24,7 @@ FACTS = ("cases", "prompts", "steps", "corpus", "learnt from", "tested on")
 
 def tables(folder: Path) -> str:
     """Markdown of each file's first table: the suites, their ablations, then the rest."""
-    paths = sorted(
-        folder.glob("*.json"),
-        key=lambda path: (path.stem == "downstream", "-ablate-" in path.stem, path.stem),
-    )
+    paths = result_files(folder)
     return "\n".join(_section(json.loads(path.read_text(encoding="utf-8"))) for path in paths)
 
 

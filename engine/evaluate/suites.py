@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from engine.evaluate.cases import PromptStyle
@@ -11,6 +12,14 @@ from engine.types import UserError
 
 CEILING, CHANCE, AUTOENCODER = "renders", "shuffled", "autoencoder"
 HAND1000_GESTURES = ("call", "four", "like", "mute", "ok", "palm")  # the paper's six
+
+
+def result_files(folder: Path) -> list[Path]:
+    """The JSON files that the commands wrote, as they are read: suites, ablations, the downstream table."""
+    return sorted(
+        folder.glob("*.json"),
+        key=lambda path: (path.stem == "downstream", "-ablate-" in path.stem, path.stem),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
