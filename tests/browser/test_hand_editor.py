@@ -338,13 +338,15 @@ def test_a_pose_is_saved_and_loaded_and_a_wrong_file_refused(screen, tmp_path):
     file = saved["json"]
     assert parse(json.loads(file.read_text())).hands == dragged.hands
 
-    screen.button("Undo").click()
+    with screen.commit():
+        screen.button("Undo").click()
     chooser = screen.page.locator("input[type=file]")
     with screen.commit() as received:
         chooser.set_input_files(file)
     assert received().hands == dragged.hands
     for form in ("mano", "openpose"):  # the server reads these
-        screen.button("Undo").click()
+        with screen.commit():
+            screen.button("Undo").click()
         with screen.commit() as received:
             chooser.set_input_files(saved[form])
         near = 1e-5 if form == "mano" else 0.6  # from 21 points of a picture: rad, at worst
