@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -129,10 +129,18 @@ class Processor:
 
 def probabilities(query: Tensor, key: Tensor, bias: Tensor | None = None) -> Tensor:
     """softmax(Q K^T / sqrt(d) + bias) in float32, averaged over heads: (batch, queries, keys)."""
-    logits = (query.float() @ key.float().transpose(-1, -2)) / math.sqrt(query.shape[-1])
-    if bias is not None:
-        logits = logits + bias.float()
-    return logits.softmax(-1).mean(1)
+    with full_precision(query):
+        logits = (query.float() @ key.float().transpose(-1, -2)) / math.sqrt(query.shape[-1])
+        if bias is not None:
+            logits = logits + bias.float()
+        return logits.softmax(-1).mean(1)
+
+
+def full_precision(x: Tensor) -> AbstractContextManager:
+    """float32 means float32 inside, whatever automatic precision the models run in."""
+    import torch
+
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def grid(count: int, size: tuple[int, int]) -> tuple[int, int]:

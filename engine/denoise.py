@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -50,18 +51,21 @@ def denoise(
     generator: torch.Generator,
     branches: Sequence[ControlBranch] = (),
     controls: Sequence[Control] = (),
+    precision: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Iterator[Denoised]:
     """Yields after each step. Nothing is patched between two steps, so it may be left at any of them.
 
+    precision: what the models' passes run in. The sampler's arithmetic stays in that of the latents.
     text: (2, length, width), unconditional first, or (1, length, width) for the conditional model alone.
     """
     x = sampler.start(start.latents)
     for index, t in enumerate(sampler.timesteps):
         seen = sampler.scale(x, t).expand(len(text), -1, -1, -1)
-        down, mid = residuals(branches, seen, t, text)
+        with precision():
+            down, mid = residuals(branches, seen, t, text)
         if start.extra is not None:
             seen = torch.cat([seen, start.extra.expand(len(text), -1, -1, -1)], dim=1)
-        with attend(unet, controls):
+        with attend(unet, controls), precision():
             output = unet(
                 seen,
                 t,
@@ -69,7 +73,7 @@ def denoise(
                 down_block_additional_residuals=down,
                 mid_block_additional_residual=mid,
             ).sample
-        x, x0 = sampler.step(guide(output, cfg), t, x, generator)
+        x, x0 = sampler.step(guide(output.to(x), cfg), t, x, generator)
         if start.project is not None:
             x = start.project(x, index)
         yield Denoised(index=index, latents=x, x0=x0)

@@ -367,6 +367,7 @@ class Run:
             generator=self.generator,
             branches=self.branches,
             controls=[control for _, control in self.controls],
+            precision=self.models.weights.mixed_precision,
         )
         for self.last in loop:
             for _, control in self.controls:

@@ -38,6 +38,7 @@ class Profile:
     max_side: int  # px
     sampler: SamplerSpec
     half: bool = False  # half precision on a GPU
+    bfloat16: bool = False  # the loop's models in it, on a CPU that multiplies matrices of it (AMX)
     safety: bool = False  # every picture passes the entry `safety`
     preview: tuple[
         tuple[float, ...], ...
@@ -202,6 +203,15 @@ class Manifest:
             if "alias" not in table.get(found, {}):
                 break
             found = table[found]["alias"]
+        known = sorted(key.partition("/")[2] for key in table if key.startswith(f"{found}/"))
+        if found not in table and known and "/" in name:
+            gesture = name.partition("/")[2]
+            raise UserError(
+                f"'{found}' was not tuned on the gesture '{gesture}'; there are weights for {', '.join(known)}.",
+                code="gesture_unknown",
+                gesture=gesture,
+                known=", ".join(known),
+            )
         if found not in table:
             raise UserError(
                 f"The profile '{profile}' has no weights '{name}'.", code="weights_unknown", entry=name

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.attention import BoostHand, Control, SelfMaps, attend
+from engine.attention import BoostHand, Control, SelfMaps, attend, full_precision
 from engine.types import Camera, HandPose, Plan, register
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class StructuralFusion:
             out = features * _resize(saliency, shape)
         else:
             coarse = features if shape == cells else F.adaptive_avg_pool2d(features, cells)
-            mixed = (psi @ coarse.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, cells)
+            with full_precision(psi):
+                mixed = (psi @ coarse.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, cells)
             out = mixed if shape == cells else features + _resize(mixed, shape)
         return out.to(dtype)
 

@@ -9,7 +9,9 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,15 @@ def pick_device(device: str | None = None) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@lru_cache(maxsize=1)
+def has_matrix_units() -> bool:
+    """Whether this CPU has AMX, which multiplies bfloat16 faster than float32; others only emulate it."""
+    import torch
+
+    known = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(known.get("amx_bf16"))
 
 
 class Weights:
@@ -80,6 +91,16 @@ class Weights:
         import torch
 
         return torch.float16 if self.profile.half and self.device == "cuda" else torch.float32
+
+    def mixed_precision(self) -> AbstractContextManager[Any]:
+        """What the loop's models run in: bfloat16 where profile and CPU have it, else as their weights are.
+
+        Nearly twice as fast, and pictures as different as two kinds of CPU make them.
+        """
+        import torch
+
+        asked = self.profile.bfloat16 and self.device == "cpu" and has_matrix_units()
+        return torch.autocast("cpu", torch.bfloat16) if asked else nullcontext()
 
     def entry(self, name: str) -> Entry:
         return self.manifest.entry(self.profile.name, name)
@@ -127,6 +148,8 @@ class Weights:
             return self._load_safety(entry)
         if entry.base:
             model = self._load(self.entry(entry.base))  # a model of its own: the shared base stays as it is
+            if channels := entry.options.get("hint_channels"):
+                widen_hint(model, channels)
             add_difference(model, entry.verified(DIFFERENCE))
             return model
         return load_model(entry, self.dtype).to(self.device)
@@ -377,6 +400,21 @@ def add_difference(model: Any, path: Path, scale: float = 1.0) -> None:
                 )
             target = state[name]
             target.add_((scale * difference.reshape(target.shape)).to(target))
+
+
+def widen_hint(model: ControlNetModel, channels: int) -> None:
+    """The ControlNet takes hints of more channels; at first it does not see the new ones."""
+    import torch
+
+    embedding = model.controlnet_cond_embedding
+    old = embedding.conv_in
+    wide = torch.nn.Conv2d(channels, old.out_channels, old.kernel_size, padding=old.padding).to(old.weight)
+    with torch.no_grad():
+        wide.weight.zero_()
+        wide.weight[:, : old.in_channels] = old.weight
+        wide.bias.copy_(old.bias)
+    embedding.conv_in = wide.requires_grad_(old.weight.requires_grad)
+    model.register_to_config(conditioning_channels=channels)
 
 
 def _bytes(component: Any) -> int:

@@ -82,10 +82,13 @@ def _add_recipe(command: argparse.ArgumentParser) -> None:
         "--gesture",
         help="one gesture in every picture, as Hand1000 is tuned on; several, with commas, in turn",
     )
+    command.add_argument(
+        "--takes", type=int, default=1, help="pictures in a row of one person, as FoundHand's pairs are"
+    )
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    return Recipe(level=args.level, split=args.split, seed=args.seed, gesture=args.gesture)
+    return Recipe(level=args.level, split=args.split, seed=args.seed, gesture=args.gesture, takes=args.takes)
 
 
 def _make(args: argparse.Namespace) -> None:

@@ -30,6 +30,7 @@ class Recipe:
     split: str = "train"
     seed: int = 0
     gesture: str | None = None  # every picture shows this one; "call,four,ok": these in turn
+    takes: int = 1  # pictures in a row of one person, in other poses
 
     def __post_init__(self):
         from engine.corpus.hands import gestures
@@ -59,7 +60,7 @@ def make_sample(recipe: Recipe, index: int) -> Sample:
     named = recipe.gestures
     scene = sample_scene(
         body, seed=recipe.seed, split=recipe.split, index=index, level=recipe.level,
-        gesture=named[index % len(named)] if named else None,
+        gesture=named[index % len(named)] if named else None, takes=recipe.takes,
     )  # fmt: skip
     drawn = picture.draw(body, scene)
     attributes = picture.attributes(scene)

@@ -67,17 +67,21 @@ def stream(seed: int, split: str, index: int, what: str) -> np.random.Generator:
 
 
 def sample_scene(
-    body: Body, *, seed: int, split: str, index: int, level: str = "plain", gesture: str | None = None
-) -> Scene:
+    body: Body, *, seed: int, split: str, index: int, level: str = "plain", gesture: str | None = None,
+    takes: int = 1,
+) -> Scene:  # fmt: skip
     """The scene of picture `index`; the same arguments give the same scene, whatever ran before.
 
-    `gesture` asks for one named gesture in every picture.
+    `gesture` asks for one named gesture in every picture. With several `takes`, as many pictures in a row show
+    one person in the same clothes and light at the same place, each in another pose before another camera.
     """
     recipe = LEVELS[level]
     for attempt in range(ATTEMPTS):
-        people, pose, camera, dress = (
-            stream(seed, split, index, f"{level}/{attempt}/{what}")
-            for what in ("people", "pose", "camera", "dress")
+        # What takes share must not depend on how often a pose of one of them was drawn anew.
+        who, word = (index, attempt) if takes == 1 else (index // takes, "takes")
+        people, dress = (stream(seed, split, who, f"{level}/{word}/{what}") for what in ("people", "dress"))
+        pose, camera = (
+            stream(seed, split, index, f"{level}/{attempt}/{what}") for what in ("pose", "camera")
         )
         person = sample_person(people)
         rest = body.rest(person.phenotype)

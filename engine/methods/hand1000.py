@@ -38,8 +38,8 @@ METHOD = Method(
     },
     differs={
         "en": "The fully connected layer is as random and frozen as in the published code, but kept as a "
-        "seed. In the embedded profile one set of weights serves several gestures instead of one each.",
-        "zh": "全连接层与公开代码一样随机且冻结，但只保存种子。内置配置中一组权重服务多个手势。",
+        "seed. In the embedded profile each gesture's weights are a small difference of low rank from the base.",
+        "zh": "全连接层与公开代码一样随机且冻结，但只保存种子。内置配置中每个手势的权重是相对基础模型的低秩差值。",
     },
     plan=plan,
     params=(

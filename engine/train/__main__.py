@@ -1,7 +1,8 @@
 """`python -m engine.train STAGE… [--recipe cpu|full|toy|FILE]`: trains, resumes, and ships the embedded weights.
 
 Stages in order: autoencoder, latents, base, controlnet, sesahand, hand1000, sd_ft, controlnet-depth (HandRefiner's),
-handbooster, ship; `all` is all of them. A stage that is done is only loaded; one that was killed goes on where it was.
+handbooster, foundhand, ship; `all` is all that the recipe has. A stage that is done is only loaded; one that was killed
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from engine.types import UserError
 
 STAGES = (
     "autoencoder", "latents", "base", "controlnet", "sesahand", "hand1000", "sd_ft",
-    "controlnet-depth", "handbooster", "ship",
+    "controlnet-depth", "handbooster", "foundhand", "ship",
 )  # fmt: skip
 
 
@@ -29,9 +30,17 @@ def parse(argv: list[str] | None) -> tuple[list[str], Recipe, Path]:
     parser.add_argument("--out", help="runs folder instead of the recipe's")
     parser.add_argument("--assets", default="assets", help="where `ship` writes weights/embedded")
     parser.add_argument("--limit", type=int, help="pictures to use at most")
+    parser.add_argument("--gesture", help="only these of hand1000's and sd_ft's gestures, with commas")
     args = parser.parse_args(argv)
     recipe = load_recipe(args.recipe)
     changes = {k: v for k, v in (("data", args.data), ("out", args.out), ("limit", args.limit)) if v}
+    if args.gesture:
+        changes["stages"] = {
+            name: dataclasses.replace(s, options={**s.options, "gestures": args.gesture.split(",")})
+            if "gestures" in s.options
+            else s
+            for name, s in recipe.stages.items()
+        }
     stages = list(STAGES) if "all" in args.stages else args.stages
     return stages, dataclasses.replace(recipe, **changes), Path(args.assets)
 
@@ -72,20 +81,21 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
     config = weights.component("scheduler") if recipe.borrows else recipe.scheduler
     world = World.of(pictures, latents, texts, build_scheduler(config), str(vae.device))
     unet, branch = base.borrow(recipe, weights) if recipe.borrows else base.train(recipe, world)
-    made = ship.Made(vae=vae, unet=unet, scheduler=world.scheduler)
+    made = ship.Made(vae=vae, unet=unet, branch=branch, scheduler=world.scheduler)
 
     def wanted(stage: str) -> bool:
-        return last >= STAGES.index(stage) and not recipe.keeps(stage)
+        named = stage in stages or stage in recipe.stages  # `all` is all that the recipe has
+        return last >= STAGES.index(stage) and named and not recipe.keeps(stage)
 
     if wanted("controlnet"):
         made.controlnet = control.train("controlnet", recipe, world, unet, branch)
     if wanted("sesahand"):
         made.sesahand = control.train("sesahand", recipe, world, unet, made.controlnet or branch)
     if wanted("hand1000"):
-        made.hand1000 = hand1000.train(recipe, world, unet)
+        made.hand1000 = list(hand1000.train(recipe, world, unet))
     if wanted("sd_ft"):
-        made.sd_ft = hand1000.train(recipe, world, unet, "sd_ft")
-    for name in ("controlnet-depth", "handbooster"):
+        made.sd_ft = list(hand1000.train(recipe, world, unet, "sd_ft"))
+    for name in ("controlnet-depth", "handbooster", "foundhand"):
         if wanted(name):
             made.branches[name] = control.train(name, recipe, world, unet, made.controlnet or branch)
     if "ship" in stages:

@@ -1,5 +1,6 @@
 """Control branches on a frozen base. `controlnet` as published; `sesahand` adds its two modules; those of other
-hints (depth, normals) begin as the mesh image's branch.
+hints (depth, normals, keypoints) begin as the mesh image's branch. With `reference`, the hint has three more
+channels: another picture of the same person, the next or the one before in a corpus of two takes (FoundHand's pairs).
 
 SesaHand trains and samples with both: hierarchical structural fusion inside the branch, and the bias on hand
 tokens in the frozen decoder's cross-attention, with four-part prompts (papers/sesahand.md 5 to 7).
@@ -12,24 +13,31 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engine.train.captions import BaseCaptions, SemanticCaptions
 from engine.train.diffusion import World, denoising_loss, dropped
 from engine.train.loop import Stage, fit
 from engine.train.recipe import Recipe
+from engine.types import UserError
 
 if TYPE_CHECKING:
     from diffusers import ControlNetModel, UNet2DConditionModel
+    from torch import Tensor
 
 
 def train(
     name: str, recipe: Recipe, world: World, unet: UNet2DConditionModel, start: ControlNetModel
 ) -> ControlNetModel:
     """name: "sesahand", "controlnet" or one of another hint, as the recipe says. `start` is copied, not changed."""
+    import torch
+
     from engine.attention import BoostHand, attend
     from engine.structure import StructuralFusion, fuse
+    from engine.weights import widen_hint
 
     settings = recipe.stage(name)
-    branch = copy.deepcopy(start).requires_grad_(True).train()
+    branch = copy.deepcopy(start)
     sesahand = name == "sesahand"
     captions = (SemanticCaptions if sesahand else BaseCaptions)(world.rows)
     drop = float(settings.options.get("drop_text", 0.1))
@@ -37,6 +45,19 @@ def train(
     boost = BoostHand(alpha=float(settings.options.get("alpha", 2.0)))
     size = world.latents.shape[2:]
     hint = str(settings.options.get("hint", "mesh"))
+    reference = bool(settings.options.get("reference", False))
+    if reference:
+        if len(world) % 2:
+            raise UserError(
+                "Pairs of pictures of one person are needed: `engine.corpus make --takes 2`, an even --n."
+            )
+        widen_hint(branch, 6)
+    branch.requires_grad_(True).train()
+
+    def shown(index: np.ndarray) -> Tensor:
+        """(B, 3 or 6, H, W) in [0, 1]."""
+        drawn = world.hints(index, hint)
+        return torch.cat([drawn, world.pictures(index ^ 1)], dim=1) if reference else drawn
 
     def loss(step, rng, generator):
         index = world.draw(rng, settings.batch, hint)
@@ -51,7 +72,7 @@ def train(
                 noisy,
                 t,
                 encoder_hidden_states=text,
-                controlnet_cond=world.hints(index, hint),
+                controlnet_cond=shown(index),
                 return_dict=False,
             )
             pred = unet(

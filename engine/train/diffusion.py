@@ -107,6 +107,13 @@ class World:
         grey = self.meshes[self._at(index)].float() / 255
         return grey[:, None].expand(-1, 3, -1, -1)
 
+    def pictures(self, index: np.ndarray) -> Tensor:
+        """(B, 3, H, W) in [0, 1]: the pictures themselves."""
+        import torch
+
+        chosen = torch.from_numpy(self.images[np.asarray(index)])
+        return chosen.to(self.latents.device).permute(0, 3, 1, 2).float() / 255
+
     def hand_weights(self, index: np.ndarray, factor: float) -> Tensor | None:
         """(B, 1, h, w), mean 1: latent cells that hold some of the hand count `factor` times as much."""
         import torch.nn.functional as F

@@ -5,15 +5,19 @@ Stage II the double-fused embedding is optimised by the denoising loss, UNet fro
 Stage III the UNet learns with that embedding frozen.
 
 As published, II and III are interleaved: here batch by batch, there picture by picture (papers/hand1000.md 4.2).
-Switches, all in the recipe: share (lambda; 1 = no fusion, which is fine-tuned SD), embedding_steps, unet_steps,
-zero_gesture, feature = literal | normalised, reseed_per_batch, fresh_adam, in_order, hand_weight, early (noise
-levels), checkpointing (a third of the activations' memory for a third more time).
+Switches, all in the recipe: each (a set of weights for each gesture, as published; else one for all), share
+(lambda; 1 = no fusion, which is fine-tuned SD), embedding_steps, unet_steps, zero_gesture,
+feature = literal | normalised, reseed_per_batch, fresh_adam, in_order, hand_weight, early (noise levels), frozen (parts
+of the UNet, by the beginnings of their names), low_rank (rank, minutes, lr: last minutes in which only a difference of
+that rank learns, because only that is kept), checkpointing (a third of the activations' memory for a third more time).
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +27,7 @@ import numpy as np
 from engine.train.captions import GestureCaptions
 from engine.train.diffusion import World, denoising_loss
 from engine.train.loop import Stage, fit
+from engine.train.low_rank import factored
 from engine.train.recipe import Recipe
 from engine.types import UserError
 
@@ -116,13 +121,31 @@ def fused_states(
     return fused[[place[pair] for pair in zip(texts, gestures, strict=True)]]
 
 
-def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = "hand1000") -> Tuned:
-    """name: the stage of the recipe: "hand1000", "sd_ft", or one of the control runs."""
+def train(
+    recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = "hand1000"
+) -> Iterator[Tuned]:
+    """Stages II and III, once for all gestures or once for each; a set of weights is made when it is asked for.
+
+    name: the stage of the recipe: "hand1000", "sd_ft", or one of the control runs.
+    """
+    options = recipe.stage(name).options
+    gestures = list(options["gestures"])
+    root = Path(recipe.out)
+    if not options.get("each", False):
+        yield tune(recipe, world, base, gestures, name, root / name)
+        return
+    for gesture in gestures:
+        yield tune(recipe, world, base, [gesture], name, root / f"{name}-{gesture}")
+
+
+def tune(
+    recipe: Recipe, world: World, base: UNet2DConditionModel, gestures: list[str], name: str, folder: Path
+) -> Tuned:
+    """One set of weights for `gestures`, by the stage `name` of the recipe; its runs lie in `folder`."""
     import torch
 
     settings = recipe.stage(name)
     options = settings.options
-    gestures = list(options["gestures"])
     share = float(options.get("share", 0.7))
     kind = str(options.get("feature", "literal"))
     fc_seed = int(options.get("fc_seed", 1000))
@@ -136,7 +159,6 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
         raise UserError(f"The corpus has no pictures of {gestures}.")
     of = {i: world.rows[i]["attributes"]["gesture"] for i in rows}
     texts = {i: captions.text(i) for i in rows}
-    folder = Path(recipe.out) / name
     features = saved_features(folder, world, gestures, kind) if share < 1 else {}
     place = {i: k for k, i in enumerate(rows)}
     fused = (
@@ -148,10 +170,13 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
         else None
     )  # fmt: skip
     rows_array = np.array(rows)
-    unet = copy.deepcopy(base).requires_grad_(True).train()
+    unet = copy.deepcopy(base).requires_grad_(False).train()
     if options.get("checkpointing", False):
         unet.enable_gradient_checkpointing()
-    params = list(unet.parameters())
+    frozen = tuple(options.get("frozen", ()))
+    params = [p for key, p in unet.named_parameters() if not key.startswith(frozen)]
+    for p in params:
+        p.requires_grad_(True)
     stage = Stage(name=name, modules={"unet": unet}, loss=lambda *a: loss(*a), own_backward=True)
 
     def error(x0: Tensor, weight: Tensor | None, embedding: Tensor, generator) -> Tensor:
@@ -175,13 +200,14 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
             embedding = share * embedding + (1 - share) * learned
         embedding = embedding.detach().clone().requires_grad_(True)
 
-        unet.requires_grad_(False)
+        unet.requires_grad_(False)  # no gradients of weights
         adam = torch.optim.Adam([embedding], lr=embedding_lr)
         for _ in range(inner):  # stage II
             value = error(x0, weight, embedding, generator)
             (embedding.grad,) = torch.autograd.grad(value, embedding)
             adam.step()
-        unet.requires_grad_(True)
+        for p in params:
+            p.requires_grad_(True)
         embedding = embedding.detach()
 
         optimizer = stage.extra["optimizer"]
@@ -198,6 +224,11 @@ def train(recipe: Recipe, world: World, base: UNet2DConditionModel, name: str = 
         return {"loss": total / outer}
 
     fit(stage, settings, folder, seed=recipe.seed + 11)
+    if low := options.get("low_rank"):
+        last = dataclasses.replace(settings, minutes=low["minutes"], lr=low["lr"])
+        with factored(unet, base, low["rank"]):
+            params[:] = [p for p in unet.parameters() if p.requires_grad]
+            fit(stage, last, folder / "low-rank", seed=recipe.seed + 12)
     unet.requires_grad_(False).eval()
     unet.disable_gradient_checkpointing()
     return Tuned(

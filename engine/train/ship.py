@@ -6,15 +6,17 @@ started from; how much of the difference that keeps is printed and written to we
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.manifest import DIFFERENCE, sha256
 from engine.train.recipe import Recipe
-from engine.weights import save_difference
+from engine.weights import save_difference, widen_hint
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
@@ -31,11 +33,26 @@ class Made:
     vae: AutoencoderKL
     unet: UNet2DConditionModel
     scheduler: DDIMScheduler
+    branch: ControlNetModel  # what the control stages start from
     controlnet: ControlNetModel | None = None
     sesahand: ControlNetModel | None = None
-    hand1000: Tuned | None = None
-    sd_ft: Tuned | None = None
+    hand1000: Iterable[Tuned] = ()  # one for each gesture, or one for all of them
+    sd_ft: Iterable[Tuned] = ()
     branches: dict[str, ControlNetModel] = field(default_factory=dict)  # of other hints than the mesh image
+
+    @property
+    def start(self) -> ControlNetModel:
+        """What the differences of embedded control branches are from."""
+        return self.controlnet or self.branch
+
+    def start_of(self, branch: ControlNetModel) -> ControlNetModel:
+        """The same, as wide as `branch`."""
+        channels = branch.config.conditioning_channels
+        if channels == self.start.config.conditioning_channels:
+            return self.start
+        wide = copy.deepcopy(self.start)
+        widen_hint(wide, channels)
+        return wide
 
 
 def store(made: Made, recipe: Recipe) -> Path:
@@ -73,6 +90,8 @@ def store(made: Made, recipe: Recipe) -> Path:
         }
         lines.append(f"\n[{recipe.profile}.{json.dumps(name)}]")
         lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
+        if base_name and (channels := getattr(model.config, "conditioning_channels", 3)) != 3:
+            lines.append(f"options = {{ hint_channels = {channels} }}")
         lines.append(f"[{recipe.profile}.{json.dumps(name)}.files]")
         lines.extend(
             f'{json.dumps(path.name)} = "{sha256(path)}"'
@@ -84,14 +103,12 @@ def store(made: Made, recipe: Recipe) -> Path:
         add("controlnet", made.controlnet)
     if made.sesahand is not None:
         add("sesahand", made.sesahand, made.controlnet, "controlnet")
-    if made.hand1000 is not None:
-        add(
-            _entry("hand1000", made.hand1000), made.hand1000.unet, made.unet, "unet", made.hand1000.gestures()
-        )
-    if made.sd_ft is not None:
-        add(_entry("sd_ft", made.sd_ft), made.sd_ft.unet, made.unet, "unet")
+    for tuned in made.hand1000:
+        add(_entry("hand1000", tuned), tuned.unet, made.unet, "unet", tuned.gestures())
+    for tuned in made.sd_ft:
+        add(_entry("sd_ft", tuned), tuned.unet, made.unet, "unet")
     for name, branch in made.branches.items():
-        add(name, branch, made.controlnet, "controlnet")
+        add(name, branch, made.controlnet and made.start_of(branch), "controlnet")
     path = root / "models.local.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     log.info(
@@ -145,14 +162,15 @@ def ship(made: Made, recipe: Recipe, assets: Path) -> dict[str, Any]:
     if made.controlnet is not None:
         whole("controlnet", made.controlnet)
     if made.sesahand is not None:
-        difference("sesahand", made.sesahand, made.controlnet)
-    if made.hand1000 is not None:
-        difference("hand1000", made.hand1000.unet, made.unet)
-        save_gestures(root / "hand1000", made.hand1000.gestures())
-    if made.sd_ft is not None:
-        difference("sd_ft", made.sd_ft.unet, made.unet)
+        difference("sesahand", made.sesahand, made.start)
+    for tuned in made.hand1000:
+        folder = _entry("hand1000", tuned).replace("/", "-")
+        difference(folder, tuned.unet, made.unet)
+        save_gestures(root / folder, tuned.gestures())
+    for tuned in made.sd_ft:
+        difference(_entry("sd_ft", tuned).replace("/", "-"), tuned.unet, made.unet)
     for name, branch in made.branches.items():
-        difference(name, branch, made.controlnet, recipe.rank // 3)
+        difference(name, branch, made.start_of(branch), recipe.rank // 3)
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.name != "weights.json":
             report["files"][str(path.relative_to(root))] = {
@@ -166,6 +184,13 @@ def ship(made: Made, recipe: Recipe, assets: Path) -> dict[str, Any]:
 
 
 def _stages(recipe: Recipe) -> dict[str, Any]:
-    """What each stage's done.json says: steps, seconds, last loss."""
-    done = {p.parent.name: json.loads(p.read_text()) for p in Path(recipe.out).glob("*/done.json")}
-    return {name: done[name] for name in recipe.stages if name in done}
+    """What each stage's done.json says: steps, seconds, last loss. Hand1000 may have a run for each gesture."""
+    out = Path(recipe.out)
+    done = {str(p.parent.relative_to(out)): json.loads(p.read_text()) for p in out.rglob("done.json")}
+    return {
+        name: report
+        for stage in recipe.stages
+        for name, report in sorted(done.items())
+        if name.partition("/")[0] == stage
+        or (recipe.stages[stage].options.get("each") and name.startswith(f"{stage}-"))
+    }

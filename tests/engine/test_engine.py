@@ -488,3 +488,22 @@ def test_alpha_draws_attention_to_hand_words(patient, request_ok):
     shares = [share(alpha) for alpha in (0.0, 1.0, 2.0, 4.0)]
     assert shares == sorted(shares)
     assert shares[-1] > 1.2 * shares[0]
+
+
+@pytest.mark.parametrize("method", ["sd", "sesahand", "hand1000"])
+def test_a_cpu_with_matrix_units_changes_a_picture_by_less_than_can_be_seen(
+    engine, request_ok, monkeypatch, method
+):
+    """Only where the profile asks for it; the attention that is shown stays a distribution."""
+    plan = engine.plan(method, request_ok)
+    exact = engine.result(plan)
+    monkeypatch.setattr("engine.weights.has_matrix_units", lambda: True)
+    monkeypatch.setattr(engine, "cache", Cache())
+    assert np.array_equal(engine.result(plan).image, exact.image)
+    monkeypatch.setattr(engine, "cache", Cache())
+    monkeypatch.setattr(engine.weights, "profile", replace(engine.weights.profile, bfloat16=True))
+    rough = engine.result(plan)
+    difference = np.abs(rough.image.astype(int) - exact.image)
+    assert 0 < difference.mean() < 3
+    assert np.abs(rough.heat_steps - exact.heat_steps).max() < 0.01
+    assert rough.heat.sum(0).max() <= 1 + 1e-5

@@ -81,6 +81,14 @@ def test_entries_fall_back_and_follow_aliases(saved):
         read.entry("p", "nothing")
 
 
+def test_a_gesture_without_its_own_weights_is_named_with_those_that_have_them(saved):
+    read = manifest(saved.assets, '[p."each/ok"]\nkind = "unet"\n[p."each/four"]\nkind = "unet"\n')
+    assert read.entry("p", "each/ok").folder == saved.assets / "weights/p/each-ok"
+    with pytest.raises(UserError, match=r"'each' was not tuned on the gesture 'fist'; .* four, ok") as caught:
+        read.entry("p", "each/fist")
+    assert caught.value.code == "gesture_unknown"
+
+
 def test_a_persons_own_weights_replace_entries(saved, tmp_path):
     shutil.copytree(saved.assets, tmp_path, dirs_exist_ok=True)
     manifest(tmp_path)

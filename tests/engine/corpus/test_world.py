@@ -108,6 +108,19 @@ def test_the_mesh_lies_on_the_pictures_hand(body):
         assert np.percentile(away[fingers], 95) < 2.0
 
 
+def test_takes_show_one_person_in_other_poses(body):
+    """FoundHand's pairs: who and where stay, the hand and the camera do not."""
+    from engine.corpus import scene
+
+    first, second, other = (
+        scene.sample_scene(body, seed=3, split="train", index=index, takes=2) for index in (0, 1, 2)
+    )
+    for name in ("person", "outfit", "backdrop", "light_seed"):
+        assert getattr(first, name) == getattr(second, name), name
+    assert (first.person, first.outfit) != (other.person, other.outfit)
+    assert not np.allclose(first.placement.T_camera_world, second.placement.T_camera_world)
+
+
 def test_the_hand_is_before_the_wall(body):
     """Another wall changes nothing where the mesh image shows the hand."""
     from engine.corpus import picture, scene

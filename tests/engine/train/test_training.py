@@ -42,7 +42,7 @@ def recipe(tmp_path_factory):
     for kind in toy.hints:
         np.save(cache / f"{kind}.npy", rng.integers(0, 255, (4, toy.size, toy.size, 3), np.uint8))
     (cache / "rows.json").write_text(json.dumps([row(i) for i in range(4)]))
-    stage_one = root / "runs" / "hand1000"
+    stage_one = root / "runs" / "hand1000-ok"
     stage_one.mkdir(parents=True)
     np.savez(stage_one / "features.npz", ok=rng.normal(size=63).astype(np.float32))
     return toy
@@ -62,7 +62,7 @@ class TestStages:
         for entry in ("vae", "unet", "controlnet"):
             assert (shipped / entry / "config.json").is_file()
             assert (shipped / entry / "diffusion_pytorch_model.safetensors").is_file()
-        for entry in ("sesahand", "hand1000", "sd_ft", "controlnet-depth", "handbooster"):
+        for entry in ("sesahand", "hand1000-ok", "sd_ft-ok", "controlnet-depth", "handbooster", "foundhand"):
             assert (shipped / entry / "difference.safetensors").is_file()
         assert (shipped / "scheduler" / "scheduler_config.json").is_file()
 
@@ -70,7 +70,8 @@ class TestStages:
         report = json.loads((shipped / "weights.json").read_text())
         files = {str(p.relative_to(shipped)) for p in shipped.rglob("*") if p.is_file()} - {"weights.json"}
         assert set(report["files"]) == files
-        assert set(report["stages"]) == set(STAGES) - {"latents", "ship"}
+        runs = set(STAGES) - {"latents", "ship", "hand1000"} | {"hand1000-ok", "hand1000-ok/low-rank"}
+        assert set(report["stages"]) == runs
 
     def test_a_done_stage_is_loaded_and_not_trained_again(self, recipe, shipped, tmp_path):
         from engine.train.__main__ import run
@@ -103,17 +104,18 @@ class TestStages:
         there = assets / "weights" / "embedded"
         shutil.copytree(shipped, there)
         before = {p: p.read_bytes() for p in there.rglob("*.safetensors")}
-        features = tmp_path / "runs" / "hand1000"
+        features = tmp_path / "runs" / "hand1000-ok"
         features.mkdir(parents=True)
-        shutil.copy(f"{recipe.out}/hand1000/features.npz", features)
+        shutil.copy(f"{recipe.out}/hand1000-ok/features.npz", features)
         tuning = {"hand1000": dataclasses.replace(recipe.stages["hand1000"], lr=1e-2, options={
             **recipe.stages["hand1000"].options, "early": 1.0})}  # fmt: skip
         more = dataclasses.replace(recipe, start=str(there), out=str(tmp_path / "runs"), stages=tuning)
         run(["hand1000", "ship"], more, assets)
         changed = {p.parent.name for p, data in before.items() if p.read_bytes() != data}
-        assert changed == {"hand1000"}
+        assert changed == {"hand1000-ok"}
         report = json.loads((there / "weights.json").read_text())
-        assert set(report["stages"]) == set(STAGES) - {"latents", "ship"}
+        runs = set(STAGES) - {"latents", "ship", "hand1000"} | {"hand1000-ok", "hand1000-ok/low-rank"}
+        assert set(report["stages"]) == runs
         assert report["recipe"].endswith(f"then {recipe.name}")
 
     def test_early_noise_levels_come_more_often(self, recipe):
@@ -142,7 +144,7 @@ class TestStages:
         from engine.weights import load_gestures
 
         tuned = load_gestures(
-            shipped / "hand1000" / "gestures.json", shipped / "hand1000" / "features.safetensors"
+            shipped / "hand1000-ok" / "gestures.json", shipped / "hand1000-ok" / "features.safetensors"
         )
         assert tuned.phrases == {"ok": "making ok hand gesture"}
         assert tuned.share == 0.7
@@ -153,12 +155,37 @@ class TestStages:
 
         from engine.weights import load_difference
 
-        for entry, base in (("sesahand", "controlnet"), ("hand1000", "unet"), ("sd_ft", "unet")):
+        for entry, base in (("sesahand", "controlnet"), ("hand1000-ok", "unet"), ("sd_ft-ok", "unet")):
             names = load_file(shipped / base / "diffusion_pytorch_model.safetensors")
             difference = load_difference(shipped / entry / "difference.safetensors")
             assert difference
             assert set(difference) <= set(names)
             assert any(value.abs().max() > 0 for value in difference.values())
+
+    def test_foundhand_sees_another_picture_of_the_person(self, recipe, shipped, tmp_path):
+        """Six channels of hint, and what is shipped becomes the trained branch again."""
+        from engine.manifest import Manifest
+        from engine.weights import Weights
+
+        branch = torch.load(f"{recipe.out}/foundhand/state.pt", weights_only=True)["ema"]
+        name = "controlnet/controlnet_cond_embedding.conv_in.weight"
+        assert branch[name].shape[1] == 6
+        assert branch[name][:, 3:].abs().max() > 0
+        for entry in ("controlnet", "foundhand"):
+            target = tmp_path / "weights/embedded" / entry
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(shipped / entry)
+        (tmp_path / "models.toml").write_text(
+            '[profiles.embedded]\ntitle = {en = "", zh = ""}\nnote = {en = "", zh = ""}\nsize = [64, 64]\nunit = 8\n'
+            'max_side = 64\n[embedded.controlnet]\nkind = "controlnet"\n'
+            '[embedded.controlnet.files]\n"config.json" = ""\n"diffusion_pytorch_model.safetensors" = ""\n'
+            '[embedded.foundhand]\nkind = "controlnet"\nbase = "controlnet"\noptions = {hint_channels = 6}\n'
+            '[embedded.foundhand.files]\n"difference.safetensors" = ""\n'
+        )
+        loaded = Weights(Manifest(tmp_path), "embedded", device="cpu").component("foundhand")
+        assert loaded.config.conditioning_channels == 6
+        weight = loaded.controlnet_cond_embedding.conv_in.weight
+        torch.testing.assert_close(weight, branch[name], atol=1e-3, rtol=1e-2)
 
 
 class TestInnerSteps:
@@ -303,15 +330,22 @@ class TestRecipes:
     @pytest.mark.parametrize("name", ["cpu", "full", "toy"])
     def test_shipped_recipes_load(self, name):
         recipe = load_recipe(name)
-        assert set(STAGES) - {"latents", "ship"} == set(recipe.stages)
+        apart = set() if name == "toy" else {"foundhand"}  # its pairs are a corpus of their own
+        assert set(STAGES) - {"latents", "ship"} - apart == set(recipe.stages)
+
+    @pytest.mark.parametrize("name", ["gestures", "gestures-cpu", "foundhand"])
+    def test_recipes_of_one_method_leave_the_rest(self, name):
+        recipe = load_recipe(name)
+        assert set(recipe.stages) <= {"hand1000", "sd_ft", "foundhand"}
+        assert all(recipe.keeps(stage) for stage in ("base", "controlnet", "sesahand"))
 
     def test_the_recipe_that_goes_on_has_every_stage_but_the_autoencoder(self):
         recipe = load_recipe("continue")
-        assert set(STAGES) - {"latents", "ship", "autoencoder"} == set(recipe.stages)
+        assert set(STAGES) - {"latents", "ship", "autoencoder", "foundhand"} == set(recipe.stages)
         assert recipe.start == "assets/weights/embedded"
 
     def test_an_unknown_recipe_is_one_sentence(self):
-        with pytest.raises(UserError, match="continue, cpu, full, gestures"):
+        with pytest.raises(UserError, match="continue, cpu, foundhand, full, gestures"):
             load_recipe("nothing")
 
     def test_no_pictures_says_what_to_run(self, tmp_path):
