@@ -1,6 +1,7 @@
 """Control branches on a frozen base. `controlnet` as published; `sesahand` adds its two modules; those of other
 hints (depth, normals, keypoints) begin as the mesh image's branch. With `reference`, the hint has three more
 channels: another picture of the same person, the next or the one before in a corpus of two takes (FoundHand's pairs).
+With `low_rank` (rank, minutes, lr) the last minutes teach only what will be kept.
 
 SesaHand trains and samples with both: hierarchical structural fusion inside the branch, and the bias on hand
 tokens in the frozen decoder's cross-attention, with four-part prompts (papers/sesahand.md 5 to 7).
@@ -9,6 +10,7 @@ tokens in the frozen decoder's cross-attention, with four-part prompts (papers/s
 from __future__ import annotations
 
 import copy
+import dataclasses
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ import numpy as np
 from engine.train.captions import BaseCaptions, SemanticCaptions
 from engine.train.diffusion import World, denoising_loss, dropped
 from engine.train.loop import Stage, fit
+from engine.train.low_rank import factored
 from engine.train.recipe import Recipe
 from engine.types import UserError
 
@@ -80,10 +83,12 @@ def train(
             ).sample
         return denoising_loss(pred, target, world.hand_weights(index, hand_weight))
 
-    fit(
-        Stage(name=name, modules={"controlnet": branch}, loss=loss),
-        settings,
-        Path(recipe.out) / name,
-        seed=recipe.seed + 7,
-    )
+    stage = Stage(name=name, modules={"controlnet": branch}, loss=loss)
+    folder = Path(recipe.out) / name
+    origin = copy.deepcopy(branch)
+    fit(stage, settings, folder, seed=recipe.seed + 7)
+    if low := settings.options.get("low_rank"):
+        last = dataclasses.replace(settings, minutes=low["minutes"], lr=low["lr"])
+        with factored(branch, origin, low["rank"]):
+            fit(stage, last, folder / "low-rank", seed=recipe.seed + 8)
     return branch.requires_grad_(False).eval()

@@ -144,7 +144,7 @@ def ship(made: Made, recipe: Recipe, assets: Path) -> dict[str, Any]:
         before = json.loads((root / "weights.json").read_text())
         report["recipe"] = f"{before['recipe']}; then {recipe.name}"
         report["stages"] = {**before["stages"], **report["stages"]}
-        report["kept"] = before["kept"]
+        report["kept"] = {name: kept for name, kept in before["kept"].items() if (root / name).is_dir()}
 
     def whole(name: str, model) -> None:
         save_half(model, root / name)

@@ -70,7 +70,11 @@ class TestStages:
         report = json.loads((shipped / "weights.json").read_text())
         files = {str(p.relative_to(shipped)) for p in shipped.rglob("*") if p.is_file()} - {"weights.json"}
         assert set(report["files"]) == files
-        runs = set(STAGES) - {"latents", "ship", "hand1000"} | {"hand1000-ok", "hand1000-ok/low-rank"}
+        runs = set(STAGES) - {"latents", "ship", "hand1000"} | {
+            "hand1000-ok",
+            "hand1000-ok/low-rank",
+            "foundhand/low-rank",
+        }
         assert set(report["stages"]) == runs
 
     def test_a_done_stage_is_loaded_and_not_trained_again(self, recipe, shipped, tmp_path):
@@ -114,7 +118,11 @@ class TestStages:
         changed = {p.parent.name for p, data in before.items() if p.read_bytes() != data}
         assert changed == {"hand1000-ok"}
         report = json.loads((there / "weights.json").read_text())
-        runs = set(STAGES) - {"latents", "ship", "hand1000"} | {"hand1000-ok", "hand1000-ok/low-rank"}
+        runs = set(STAGES) - {"latents", "ship", "hand1000"} | {
+            "hand1000-ok",
+            "hand1000-ok/low-rank",
+            "foundhand/low-rank",
+        }
         assert set(report["stages"]) == runs
         assert report["recipe"].endswith(f"then {recipe.name}")
 
@@ -167,7 +175,7 @@ class TestStages:
         from engine.manifest import Manifest
         from engine.weights import Weights
 
-        branch = torch.load(f"{recipe.out}/foundhand/state.pt", weights_only=True)["ema"]
+        branch = torch.load(f"{recipe.out}/foundhand/low-rank/state.pt", weights_only=True)["ema"]
         name = "controlnet/controlnet_cond_embedding.conv_in.weight"
         assert branch[name].shape[1] == 6
         assert branch[name][:, 3:].abs().max() > 0
