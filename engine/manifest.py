@@ -203,16 +203,16 @@ class Manifest:
             if "alias" not in table.get(found, {}):
                 break
             found = table[found]["alias"]
-        known = sorted(key.partition("/")[2] for key in table if key.startswith(f"{found}/"))
-        if found not in table and known and "/" in name:
-            gesture = name.partition("/")[2]
-            raise UserError(
-                f"'{found}' was not tuned on the gesture '{gesture}'; there are weights for {', '.join(known)}.",
-                code="gesture_unknown",
-                gesture=gesture,
-                known=", ".join(known),
-            )
         if found not in table:
+            gesture = name.partition("/")[2]
+            known = ", ".join(sorted(key.partition("/")[2] for key in table if key.startswith(f"{found}/")))
+            if gesture and known:
+                raise UserError(
+                    f"'{found}' was not tuned on the gesture '{gesture}'; there are weights for {known}.",
+                    code="gesture_unknown",
+                    gesture=gesture,
+                    known=known,
+                )
             raise UserError(
                 f"The profile '{profile}' has no weights '{name}'.", code="weights_unknown", entry=name
             )
