@@ -363,11 +363,14 @@ def save_difference(
         if rank and matrix is not None and rank * sum(matrix.shape) < matrix.numel():
             u, s, v = torch.linalg.svd(matrix, full_matrices=False)
             root = s[:rank].sqrt()
-            out[f"{name}.up"] = (u[:, :rank] * root).to(dtype).contiguous()
-            out[f"{name}.down"] = (root[:, None] * v[:rank]).to(dtype).contiguous()
+            out[f"{name}.up"] = u[:, :rank] * root
+            out[f"{name}.down"] = root[:, None] * v[:rank]
             lost += float(s[rank:].square().sum())
         else:
-            out[f"{name}.diff"] = difference.to(dtype).contiguous()
+            out[f"{name}.diff"] = difference
+    if dtype == torch.float16:  # bfloat16's seven bits of mantissa, as `ship.save_half` keeps them
+        out = {name: value.to(torch.bfloat16) for name, value in out.items()}
+    out = {name: value.to(dtype).contiguous() for name, value in out.items()}
     save_file(out, path, metadata={"format": "difference", "rank": str(rank or 0)})
     return 1 - lost / energy if energy else 1.0
 

@@ -1,8 +1,9 @@
 """`python -m engine.train STAGE… [--recipe cpu|full|toy|FILE]`: trains, resumes, and ships the embedded weights.
 
 Stages in order: autoencoder, latents, base, controlnet, sesahand, hand1000, sd_ft, controlnet-depth (HandRefiner's),
-handbooster, foundhand, ship; `all` is all that the recipe has. A stage that is done is only loaded; one that was killed
-goes on where it was.
+handbooster, attentionhand, foundhand, ship; `all` is all that the recipe has. A stage that is done is only loaded; one
+that was killed goes on where it was. With --alone only the named stages are trained, so that several processes can
+share one GPU.
 """
 
 from __future__ import annotations
@@ -17,23 +18,36 @@ from engine.train.recipe import Recipe, load_recipe
 from engine.types import UserError
 
 STAGES = (
-    "autoencoder", "latents", "base", "controlnet", "sesahand", "hand1000", "sd_ft",
-    "controlnet-depth", "handbooster", "foundhand", "ship",
-)  # fmt: skip
+    "autoencoder",
+    "latents",
+    "base",
+    "controlnet",
+    "sesahand",
+    "hand1000",
+    "sd_ft",
+    "controlnet-depth",
+    "handbooster",
+    "attentionhand",
+    "foundhand",
+    "ship",
+)
+BRANCHES = ("controlnet-depth", "handbooster", "attentionhand", "foundhand")  # fmt: skip
 
 
-def parse(argv: list[str] | None) -> tuple[list[str], Recipe, Path]:
+def parse(argv: list[str] | None) -> tuple[list[str], Recipe, Path, bool]:
     parser = argparse.ArgumentParser(prog="engine.train", description=__doc__.splitlines()[0])
     parser.add_argument("stages", nargs="+", choices=(*STAGES, "all"))
     parser.add_argument("--recipe", default="cpu", help="cpu, full, toy or a .toml file")
     parser.add_argument("--data", help="corpus folder instead of the recipe's")
     parser.add_argument("--out", help="runs folder instead of the recipe's")
+    parser.add_argument("--start", help="folder of weights to go on from instead of the recipe's")
     parser.add_argument("--assets", default="assets", help="where `ship` writes weights/embedded")
     parser.add_argument("--limit", type=int, help="pictures to use at most")
     parser.add_argument("--gesture", help="only these of hand1000's and sd_ft's gestures, with commas")
+    parser.add_argument("--alone", action="store_true", help="no stage of the recipe but the named ones")
     args = parser.parse_args(argv)
     recipe = load_recipe(args.recipe)
-    changes = {k: v for k, v in (("data", args.data), ("out", args.out), ("limit", args.limit)) if v}
+    changes = {key: value for key in ("data", "out", "start", "limit") if (value := getattr(args, key))}
     if args.gesture:
         changes["stages"] = {
             name: dataclasses.replace(s, options={**s.options, "gestures": args.gesture.split(",")})
@@ -42,7 +56,7 @@ def parse(argv: list[str] | None) -> tuple[list[str], Recipe, Path]:
             for name, s in recipe.stages.items()
         }
     stages = list(STAGES) if "all" in args.stages else args.stages
-    return stages, dataclasses.replace(recipe, **changes), Path(args.assets)
+    return stages, dataclasses.replace(recipe, **changes), Path(args.assets), args.alone
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -53,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(str(error))
 
 
-def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
+def run(stages: list[str], recipe: Recipe, assets: Path, alone: bool = False) -> None:
     """Everything up to the last stage that was asked for; what is done is loaded, not trained again.
 
     A recipe that goes on from shipped weights and has no stage `base` leaves everything below its stages as it is;
@@ -84,7 +98,8 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
     made = ship.Made(vae=vae, unet=unet, branch=branch, scheduler=world.scheduler)
 
     def wanted(stage: str) -> bool:
-        named = stage in stages or stage in recipe.stages  # `all` is all that the recipe has
+        # `all` is all that the recipe has
+        named = stage in stages or (not alone and stage in recipe.stages)
         return last >= STAGES.index(stage) and named and not recipe.keeps(stage)
 
     if wanted("controlnet"):
@@ -95,7 +110,7 @@ def run(stages: list[str], recipe: Recipe, assets: Path) -> None:
         made.hand1000 = list(hand1000.train(recipe, world, unet))
     if wanted("sd_ft"):
         made.sd_ft = list(hand1000.train(recipe, world, unet, "sd_ft"))
-    for name in ("controlnet-depth", "handbooster", "foundhand"):
+    for name in BRANCHES:
         if wanted(name):
             made.branches[name] = control.train(name, recipe, world, unet, made.controlnet or branch)
     if "ship" in stages:

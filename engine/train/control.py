@@ -1,6 +1,7 @@
 """Control branches on a frozen base. `controlnet` as published; `sesahand` adds its two modules; those of other
 hints (depth, normals, keypoints) begin as the mesh image's branch. With `reference`, the hint has three more
 channels: another picture of the same person, the next or the one before in a corpus of two takes (FoundHand's pairs).
+`attentionhand` moves the noisy latents first, as its text attention stage does (excite.py).
 With `low_rank` (rank, minutes, lr) the last minutes teach only what will be kept.
 
 SesaHand trains and samples with both: hierarchical structural fusion inside the branch, and the bias on hand
@@ -19,6 +20,7 @@ import numpy as np
 
 from engine.train.captions import BaseCaptions, SemanticCaptions
 from engine.train.diffusion import World, denoising_loss, dropped
+from engine.train.excite import excited
 from engine.train.loop import Stage, fit
 from engine.train.low_rank import factored
 from engine.train.recipe import Recipe
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 def train(
     name: str, recipe: Recipe, world: World, unet: UNet2DConditionModel, start: ControlNetModel
 ) -> ControlNetModel:
-    """name: "sesahand", "controlnet" or one of another hint, as the recipe says. `start` is copied, not changed."""
+    """name: "sesahand", "attentionhand", "controlnet" or one of another hint, as the recipe says.
+
+    `start` is copied, not changed.
+    """
     import torch
 
     from engine.attention import BoostHand, attend
@@ -67,6 +72,8 @@ def train(
         noisy, t, target = world.noised(world.clean(index), generator)
         prompts = dropped(captions(index, rng), rng, drop)
         text = world.text(prompts)
+        if name == "attentionhand":
+            noisy = excited(unet, noisy, t, text, world.texts.hand_tokens(prompts))
         with ExitStack() as stack:
             if sesahand:
                 stack.enter_context(fuse(branch, StructuralFusion(), size))

@@ -34,7 +34,7 @@ def start_from(model, recipe: Recipe, entry: str) -> None:
     """The entry's shipped weights into `model`, which has their architecture."""
     from safetensors.torch import load_file
 
-    path = Path(recipe.start) / entry / "diffusion_pytorch_model.safetensors"
+    path = Path(recipe.start) / entry / "diffusion_pytorch_model.fp16.safetensors"
     if not path.is_file():
         raise UserError(f"The recipe goes on from {path}, which is not there.")
     model.load_state_dict({name: value.float() for name, value in load_file(path).items()})

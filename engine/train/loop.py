@@ -11,8 +11,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,33 @@ class Ema:
                         p.copy_(self.shadow[f"{name}/{key}"])
 
 
+@contextmanager
+def norms_as_given() -> Iterator[None]:
+    """Inside, group and layer norms compute in the precision of their input, sums in float32 all the same.
+
+    On a GPU automatic precision would run them in float32: a copy of every activation there, and one back for the
+    next convolution. For a UNet of narrow layers that is most of what its memory moves.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    def given(call: Callable) -> Callable:
+        def forward(self, x: Tensor) -> Tensor:
+            weight, bias = (None if p is None else p.to(x.dtype) for p in (self.weight, self.bias))
+            with torch.autocast(x.device.type, enabled=False):
+                return call(self, x, weight, bias)
+
+        return forward
+
+    group, layer = torch.nn.GroupNorm.forward, torch.nn.LayerNorm.forward
+    torch.nn.GroupNorm.forward = given(lambda m, x, w, b: F.group_norm(x, m.num_groups, w, b, m.eps))
+    torch.nn.LayerNorm.forward = given(lambda m, x, w, b: F.layer_norm(x, m.normalized_shape, w, b, m.eps))
+    try:
+        yield
+    finally:
+        torch.nn.GroupNorm.forward, torch.nn.LayerNorm.forward = group, layer
+
+
 def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -> dict[str, float]:
     """Trains until the budget is spent, resuming what `folder` holds; leaves the EMA weights in the modules.
 
@@ -112,43 +139,51 @@ def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -
     writer = SummaryWriter(str(folder / "log")) if accelerator.is_main_process and not done else None
 
     last_save = last_sample = time.monotonic()
-    while not done and step < settings.steps and spent < settings.minutes * 60:
-        began = time.monotonic()
-        rng = np.random.default_rng([seed, step, accelerator.process_index])
-        generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))  # no noise crosses the bus
-        lr = schedule(settings, step, max(spent / (settings.minutes * 60), step / settings.steps))
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        with nullcontext() if stage.own_backward else accelerator.autocast():
-            losses = stage.loss(step, rng, generator)
-        losses = losses if isinstance(losses, dict) else {"loss": losses}
-        if not stage.own_backward:
-            optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(losses["loss"])
-            _average_gradients(accelerator, params)
-            torch.nn.utils.clip_grad_norm_(params, settings.clip)
-            optimizer.step()
-        ema.update(stage.modules, step)
-        value = losses["loss"].detach()  # stays on the device: reading it every step would stall the GPU
-        average = value if average is None else average + 0.02 * (value - average)
-        step += 1
-        now = time.monotonic()
-        spent += now - began
-        if writer and step % 20 == 0:
-            for name, part in losses.items():
-                writer.add_scalar(f"{stage.name}/{name}", float(part.detach()), step)
-            writer.add_scalar(f"{stage.name}/lr", lr, step)
-        if step % 100 == 0:
-            log.info(
-                "%s step %d, %.1f min, loss %.4f, lr %.2g", stage.name, step, spent / 60, float(average), lr
-            )
-        if accelerator.is_main_process and now - last_save > settings.save_every_s:
-            _save(folder, stage, optimizer, ema, step, spent, average)
-            last_save = now
-        if stage.sample and accelerator.is_main_process and now - last_sample > settings.sample_every_s:
-            with _swapped(stage.modules, ema):
-                stage.sample(folder / "samples", step)
-            last_sample = time.monotonic()
+    torch.backends.cudnn.benchmark = settings.benchmark
+    with norms_as_given() if settings.half_norms else nullcontext():
+        while not done and step < settings.steps and spent < settings.minutes * 60:
+            began = time.monotonic()
+            rng = np.random.default_rng([seed, step, accelerator.process_index])
+            # the device's own generator, so that no noise crosses the bus
+            generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+            lr = schedule(settings, step, max(spent / (settings.minutes * 60), step / settings.steps))
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            with nullcontext() if stage.own_backward else accelerator.autocast():
+                losses = stage.loss(step, rng, generator)
+            losses = losses if isinstance(losses, dict) else {"loss": losses}
+            if not stage.own_backward:
+                optimizer.zero_grad(set_to_none=True)
+                accelerator.backward(losses["loss"])
+                _average_gradients(accelerator, params)
+                torch.nn.utils.clip_grad_norm_(params, settings.clip)
+                optimizer.step()
+            ema.update(stage.modules, step)
+            value = losses["loss"].detach()  # stays on the device: reading it every step would stall the GPU
+            average = value if average is None else average + 0.02 * (value - average)
+            step += 1
+            now = time.monotonic()
+            spent += now - began
+            if writer and step % 20 == 0:
+                for name, part in losses.items():
+                    writer.add_scalar(f"{stage.name}/{name}", float(part.detach()), step)
+                writer.add_scalar(f"{stage.name}/lr", lr, step)
+            if step % 100 == 0:
+                log.info(
+                    "%s step %d, %.1f min, loss %.4f, lr %.2g",
+                    stage.name,
+                    step,
+                    spent / 60,
+                    float(average),
+                    lr,
+                )
+            if accelerator.is_main_process and now - last_save > settings.save_every_s:
+                _save(folder, stage, optimizer, ema, step, spent, average)
+                last_save = now
+            if stage.sample and accelerator.is_main_process and now - last_sample > settings.sample_every_s:
+                with _swapped(stage.modules, ema):
+                    stage.sample(folder / "samples", step)
+                last_sample = time.monotonic()
 
     if accelerator.is_main_process and not done:
         _save(folder, stage, optimizer, ema, step, spent, average)

@@ -30,6 +30,8 @@ class StageSettings:
     ema: float = 0.999
     clip: float = 1.0  # gradient norm
     precision: str = "no"  # accelerate's: no | bf16 | fp16
+    half_norms: bool = False  # with bf16 on a GPU: norms in it too
+    benchmark: bool = False  # cuDNN times its convolutions first: where one process has the GPU
     channels_last: bool = True
     compile: bool = False
     save_every_s: float = 120.0
@@ -79,12 +81,18 @@ class Recipe:
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """A shipped recipe by name ("cpu", "full", "toy") or any TOML file by path."""
+    """A shipped recipe by name ("cpu", "full", "toy") or any TOML file by path.
+
+    With `like`, everything but the stages is another recipe's where the file does not say otherwise.
+    """
     path = Path(name) if str(name).endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
         raise UserError(f"No recipe {name!r}: give a .toml file or one of {known}.")
     data = tomllib.loads(path.read_text())
+    if like := data.pop("like", None):
+        other = tomllib.loads((path.parent / f"{like}.toml").read_text())
+        data = {**{key: value for key, value in other.items() if key != "stages"}, **data}
     known = {f.name for f in fields(StageSettings)} - {"options"}
     stages = {}
     for stage, values in data.pop("stages", {}).items():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.train.__main__ import STAGES
+from engine.train.__main__ import BRANCHES, STAGES
 from engine.train.data import cache_folder, create_arrays, mirrored_text, open_pictures
 from engine.train.loop import Stage, fit, schedule
 from engine.train.recipe import StageSettings, load_recipe
@@ -61,8 +61,9 @@ class TestStages:
     def test_every_entry_is_shipped_in_diffusers_layout(self, shipped):
         for entry in ("vae", "unet", "controlnet"):
             assert (shipped / entry / "config.json").is_file()
-            assert (shipped / entry / "diffusion_pytorch_model.safetensors").is_file()
-        for entry in ("sesahand", "hand1000-ok", "sd_ft-ok", "controlnet-depth", "handbooster", "foundhand"):
+            assert (shipped / entry / "diffusion_pytorch_model.fp16.safetensors").is_file()
+        differences = {"sesahand", "hand1000-ok", "sd_ft-ok", *BRANCHES}
+        for entry in differences:
             assert (shipped / entry / "difference.safetensors").is_file()
         assert (shipped / "scheduler" / "scheduler_config.json").is_file()
 
@@ -80,9 +81,9 @@ class TestStages:
     def test_a_done_stage_is_loaded_and_not_trained_again(self, recipe, shipped, tmp_path):
         from engine.train.__main__ import run
 
-        before = (shipped / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+        before = (shipped / "unet" / "diffusion_pytorch_model.fp16.safetensors").read_bytes()
         run(["ship"], recipe, tmp_path)
-        again = tmp_path / "weights" / "embedded" / "unet" / "diffusion_pytorch_model.safetensors"
+        again = tmp_path / "weights" / "embedded" / "unet" / "diffusion_pytorch_model.fp16.safetensors"
         assert again.read_bytes() == before
 
     def test_a_recipe_goes_on_from_shipped_weights(self, recipe, shipped, tmp_path):
@@ -95,7 +96,7 @@ class TestStages:
         more = dataclasses.replace(recipe, start=str(shipped), out=str(tmp_path / "runs"), stages=still)
         run(["base"], more, tmp_path)
         state = torch.load(tmp_path / "runs" / "base" / "state.pt", weights_only=True)["modules"]["unet"]
-        for name, value in load_file(shipped / "unet" / "diffusion_pytorch_model.safetensors").items():
+        for name, value in load_file(shipped / "unet" / "diffusion_pytorch_model.fp16.safetensors").items():
             torch.testing.assert_close(state[name], value.float())
 
     def test_a_recipe_of_one_stage_leaves_the_shipped_rest_alone(self, recipe, shipped, tmp_path):
@@ -125,6 +126,17 @@ class TestStages:
         }
         assert set(report["stages"]) == runs
         assert report["recipe"].endswith(f"then {recipe.name}")
+
+    def test_alone_is_one_stage_of_many(self, recipe, shipped, tmp_path):
+        """Several processes can train a recipe's stages side by side: each makes its own and nothing else."""
+        from engine.train.__main__ import run
+
+        many = {name: recipe.stages[name] for name in ("sesahand", "attentionhand", "handbooster")}
+        more = dataclasses.replace(recipe, start=str(shipped), out=str(tmp_path / "runs"), stages=many)
+        run(["attentionhand", "ship"], more, tmp_path, alone=True)
+        there = tmp_path / "weights" / "embedded"
+        assert {p.name for p in there.iterdir() if p.is_dir()} == {"attentionhand"}
+        assert not (tmp_path / "runs" / "sesahand").exists()
 
     def test_early_noise_levels_come_more_often(self, recipe):
         from types import SimpleNamespace
@@ -164,7 +176,7 @@ class TestStages:
         from engine.weights import load_difference
 
         for entry, base in (("sesahand", "controlnet"), ("hand1000-ok", "unet"), ("sd_ft-ok", "unet")):
-            names = load_file(shipped / base / "diffusion_pytorch_model.safetensors")
+            names = load_file(shipped / base / "diffusion_pytorch_model.fp16.safetensors")
             difference = load_difference(shipped / entry / "difference.safetensors")
             assert difference
             assert set(difference) <= set(names)
@@ -186,7 +198,7 @@ class TestStages:
         (tmp_path / "models.toml").write_text(
             '[profiles.embedded]\ntitle = {en = "", zh = ""}\nnote = {en = "", zh = ""}\nsize = [64, 64]\nunit = 8\n'
             'max_side = 64\n[embedded.controlnet]\nkind = "controlnet"\n'
-            '[embedded.controlnet.files]\n"config.json" = ""\n"diffusion_pytorch_model.safetensors" = ""\n'
+            '[embedded.controlnet.files]\n"config.json" = ""\n"diffusion_pytorch_model.fp16.safetensors" = ""\n'
             '[embedded.foundhand]\nkind = "controlnet"\nbase = "controlnet"\noptions = {hint_channels = 6}\n'
             '[embedded.foundhand.files]\n"difference.safetensors" = ""\n'
         )
@@ -217,6 +229,68 @@ class TestInnerSteps:
         for out, weights in seen:
             assert out == pytest.approx(weights, abs=0.05)
         assert seen[0][0] - seen[2][0] > 0.3
+
+
+class TestHalfNorms:
+    def test_norms_compute_in_what_they_are_given_and_only_inside(self):
+        from engine.train.loop import norms_as_given
+
+        norms = {"group": torch.nn.GroupNorm(2, 4), "layer": torch.nn.LayerNorm(4)}
+        x = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(0))
+        for norm in norms.values():
+            torch.nn.init.normal_(norm.weight)
+            whole = norm(x)
+            with norms_as_given():
+                assert torch.equal(norm(x), whole)
+                with torch.autocast("cpu", torch.bfloat16):
+                    half = norm(x.bfloat16())
+            assert half.dtype == torch.bfloat16
+            torch.testing.assert_close(half.float(), whole, atol=0.05, rtol=0.05)
+        assert torch.nn.GroupNorm.forward.__qualname__ == "GroupNorm.forward"
+        assert torch.nn.LayerNorm.forward.__qualname__ == "LayerNorm.forward"
+
+
+class TestExcite:
+    """AttentionHand's text attention stage."""
+
+    def test_neglect_is_the_least_seen_hand_word(self):
+        from engine.train.excite import neglect
+
+        maps = torch.full((2, 16, 6), 0.01)
+        maps[:, 5, 2] = 0.9  # one cell sees word 2, none sees word 4
+        hands = torch.zeros(2, 6, dtype=torch.bool)
+        hands[0, 2] = True
+        both = hands.clone()
+        both[0, 4] = True
+        seen, without = neglect(maps, hands, (4, 4))
+        assert 0 < seen < 0.6
+        assert without == 0
+        assert neglect(maps, both, (4, 4))[0] == pytest.approx(0.8, abs=0.01)  # 1 - one of five words' share
+
+    def test_a_step_makes_hand_words_less_neglected_and_leaves_other_pictures_alone(self, recipe):
+        from engine.attention import attend
+        from engine.train.diffusion import build_unet
+        from engine.train.excite import LAYERS, Maps, excited, neglect
+
+        unet = build_unet(recipe).requires_grad_(False)
+        draw = torch.Generator().manual_seed(0)
+        noisy = torch.randn(2, 12, 16, 16, generator=draw)
+        text = torch.randn(2, 8, 384, generator=draw)
+        t = torch.tensor([400, 900])
+        hands = torch.zeros(2, 8, dtype=torch.bool)
+        hands[0, 3] = True
+
+        def value(x):
+            maps = Maps((16 // LAYERS) ** 2)
+            with torch.no_grad(), attend(unet, [maps]):
+                unet(x, t, text)
+            return neglect(torch.stack(maps.found).mean(0), hands, (16 // LAYERS,) * 2)
+
+        moved = excited(unet, noisy, t, text, hands)
+        assert torch.equal(moved[1], noisy[1])
+        assert not torch.equal(moved[0], noisy[0])
+        assert value(moved)[0] < value(noisy)[0]
+        assert not moved.requires_grad
 
 
 class TestNormalise:
@@ -284,7 +358,7 @@ class TestLoop:
 
 class TestWhatLearns:
     def test_hand1000_leaves_the_base_alone(self, recipe, shipped):
-        """The tuned UNet is a copy: the base that sd runs is byte for byte what the base stage left."""
+        """The tuned UNet is a copy: the base that sd runs is what the base stage left, at bfloat16's precision."""
         from diffusers import UNet2DConditionModel
 
         from engine.train.diffusion import build_unet
@@ -294,9 +368,11 @@ class TestWhatLearns:
         unet.load_state_dict(state["modules"]["unet"])
         for key, value in unet.named_parameters():
             value.data.copy_(state["ema"][f"unet/{key}"])
-        saved = UNet2DConditionModel.from_pretrained(shipped / "unet", torch_dtype=torch.float16)
+        saved = UNet2DConditionModel.from_pretrained(
+            shipped / "unet", torch_dtype=torch.float16, variant="fp16"
+        )
         for key, value in saved.named_parameters():
-            assert torch.equal(value, unet.get_parameter(key).half()), key
+            assert torch.equal(value, unet.get_parameter(key).bfloat16().half()), key
 
     def test_half_of_a_batch_without_the_branch_has_no_residual(self):
         from engine.train.diffusion import prefix_residuals
@@ -341,19 +417,27 @@ class TestRecipes:
         apart = set() if name == "toy" else {"foundhand"}  # its pairs are a corpus of their own
         assert set(STAGES) - {"latents", "ship"} - apart == set(recipe.stages)
 
-    @pytest.mark.parametrize("name", ["gestures", "gestures-cpu", "foundhand"])
-    def test_recipes_of_one_method_leave_the_rest(self, name):
+    @pytest.mark.parametrize("name", ["gestures", "gestures-cpu", "branches"])
+    def test_recipes_of_what_builds_on_the_base_leave_it(self, name):
         recipe = load_recipe(name)
-        assert set(recipe.stages) <= {"hand1000", "sd_ft", "foundhand"}
-        assert all(recipe.keeps(stage) for stage in ("base", "controlnet", "sesahand"))
+        assert set(recipe.stages) <= {"hand1000", "sd_ft", "sesahand", *BRANCHES}
+        assert all(recipe.keeps(stage) for stage in ("base", "controlnet"))
 
-    def test_the_recipe_that_goes_on_has_every_stage_but_the_autoencoder(self):
-        recipe = load_recipe("continue")
-        assert set(STAGES) - {"latents", "ship", "autoencoder", "foundhand"} == set(recipe.stages)
-        assert recipe.start == "assets/weights/embedded"
+    def test_three_recipes_make_all_but_the_autoencoder_anew(self):
+        stages = {
+            stage for name in ("continue", "branches", "gestures") for stage in load_recipe(name).stages
+        }
+        assert set(STAGES) - {"latents", "ship", "autoencoder"} == stages
+
+    def test_one_like_another_has_its_models_and_its_own_stages(self):
+        full, more = load_recipe("full"), load_recipe("continue")
+        assert (more.vae, more.unet, more.hint_channels) == (full.vae, full.unet, full.hint_channels)
+        assert set(more.stages) == {"base", "controlnet"}
+        assert more.start == "assets/weights/embedded"
+        assert not full.start
 
     def test_an_unknown_recipe_is_one_sentence(self):
-        with pytest.raises(UserError, match="continue, cpu, foundhand, full, gestures"):
+        with pytest.raises(UserError, match="branches, continue, cpu, full, gestures"):
             load_recipe("nothing")
 
     def test_no_pictures_says_what_to_run(self, tmp_path):
