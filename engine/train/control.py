@@ -11,7 +11,6 @@ tokens in the frozen decoder's cross-attention, with four-part prompts (papers/s
 from __future__ import annotations
 
 import copy
-import dataclasses
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,8 @@ import numpy as np
 from engine.train.captions import BaseCaptions, SemanticCaptions
 from engine.train.diffusion import World, denoising_loss, dropped
 from engine.train.excite import excited
-from engine.train.loop import Stage, fit
-from engine.train.low_rank import factored
+from engine.train.loop import Stage
+from engine.train.low_rank import fit_to_rank
 from engine.train.recipe import Recipe
 from engine.types import UserError
 
@@ -92,10 +91,5 @@ def train(
 
     stage = Stage(name=name, modules={"controlnet": branch}, loss=loss)
     folder = Path(recipe.out) / name
-    origin = copy.deepcopy(branch)
-    fit(stage, settings, folder, seed=recipe.seed + 7)
-    if low := settings.options.get("low_rank"):
-        last = dataclasses.replace(settings, minutes=low["minutes"], lr=low["lr"])
-        with factored(branch, origin, low["rank"]):
-            fit(stage, last, folder / "low-rank", seed=recipe.seed + 8)
+    fit_to_rank(stage, settings, folder, model=branch, base=copy.deepcopy(branch), seed=recipe.seed + 7)
     return branch.requires_grad_(False).eval()

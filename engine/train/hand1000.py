@@ -15,7 +15,6 @@ that rank learns, because only that is kept), checkpointing (a third of the acti
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,8 +25,8 @@ import numpy as np
 
 from engine.train.captions import GestureCaptions
 from engine.train.diffusion import World, denoising_loss
-from engine.train.loop import Stage, fit
-from engine.train.low_rank import factored
+from engine.train.loop import Stage
+from engine.train.low_rank import fit_to_rank
 from engine.train.recipe import Recipe
 from engine.types import UserError
 
@@ -174,9 +173,8 @@ def tune(
     if options.get("checkpointing", False):
         unet.enable_gradient_checkpointing()
     frozen = tuple(options.get("frozen", ()))
-    params = [p for key, p in unet.named_parameters() if not key.startswith(frozen)]
-    for p in params:
-        p.requires_grad_(True)
+    for key, p in unet.named_parameters():
+        p.requires_grad_(not key.startswith(frozen))
     stage = Stage(name=name, modules={"unet": unet}, loss=lambda *a: loss(*a), own_backward=True)
 
     def error(x0: Tensor, weight: Tensor | None, embedding: Tensor, generator) -> Tensor:
@@ -206,11 +204,12 @@ def tune(
             value = error(x0, weight, embedding, generator)
             (embedding.grad,) = torch.autograd.grad(value, embedding)
             adam.step()
-        for p in params:
-            p.requires_grad_(True)
         embedding = embedding.detach()
 
         optimizer = stage.extra["optimizer"]
+        params = [p for group in optimizer.param_groups for p in group["params"]]  # at last factors
+        for p in params:
+            p.requires_grad_(True)
         if options.get("fresh_adam", False):
             optimizer.state.clear()
         total = 0.0
@@ -223,12 +222,7 @@ def tune(
             total += value.detach()
         return {"loss": total / outer}
 
-    fit(stage, settings, folder, seed=recipe.seed + 11)
-    if low := options.get("low_rank"):
-        last = dataclasses.replace(settings, minutes=low["minutes"], lr=low["lr"])
-        with factored(unet, base, low["rank"]):
-            params[:] = [p for p in unet.parameters() if p.requires_grad]
-            fit(stage, last, folder / "low-rank", seed=recipe.seed + 12)
+    fit_to_rank(stage, settings, folder, model=unet, base=base, seed=recipe.seed + 11)
     unet.requires_grad_(False).eval()
     unet.disable_gradient_checkpointing()
     return Tuned(

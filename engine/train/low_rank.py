@@ -6,12 +6,28 @@ picture. Here the cut comes before the last minutes of training: they teach the 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from engine.train.loop import Stage, fit
+from engine.train.recipe import StageSettings
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+def fit_to_rank(
+    stage: Stage, settings: StageSettings, folder: Path, *, model: nn.Module, base: nn.Module, seed: int
+) -> None:
+    """`fit`; then, where the stage's options have low_rank (rank, minutes, lr), again with `model` factored."""
+    fit(stage, settings, folder, seed=seed)
+    if low := settings.options.get("low_rank"):
+        last = dataclasses.replace(settings, minutes=low["minutes"], lr=low["lr"])
+        with factored(model, base, low["rank"]):
+            fit(stage, last, folder / "low-rank", seed=seed + 1)
 
 
 @contextmanager

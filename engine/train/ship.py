@@ -126,7 +126,7 @@ def save_half(model, folder: Path) -> None:
     """The model in diffusers' layout, its fp16 variant; itself it stays as it is.
 
     Values have bfloat16's seven bits of mantissa, the precision in which they learnt and in which processors with
-    matrix units run them: a quarter less to download, where downloads are compressed.
+    matrix units run them: a fifth less to download, where downloads are compressed.
     """
     import torch
 
