@@ -29,6 +29,7 @@ corpus: setup-dev system  ## render the embedded world (RECIPE=...)
 
 train: setup-dev system  ## train the embedded weights
 	$(PY) -m engine.train all
+	$(PY) -m engine.fetch embedded --hash
 
 evaluate: setup-dev system  ## the tables and contact sheets, into assets/results and MODEL_CARD.md
 	$(PY) -m engine.corpus make --split test --n 1000
