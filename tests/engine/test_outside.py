@@ -123,13 +123,17 @@ def test_leaving_the_run_ends_the_program(engine_with, request_2, tmp_path):
 
 
 def test_it_is_there_where_it_is_declared(engine_with):
-    bare = Engine("embedded", device="cpu")
-    assert not bare.availability("foundhand").ok
+    """Without this project's own weights the method runs where the authors' program is, and only there."""
     assets = engine_with(NOTHING).manifest.assets
-    (assets / "weights").symlink_to(ASSETS / "weights")
+    (assets / "weights" / "embedded").mkdir(parents=True)
+    for folder in (ASSETS / "weights" / "embedded").iterdir():
+        if folder.name != "foundhand":
+            (assets / "weights" / "embedded" / folder.name).symlink_to(folder)
     declared = Engine("embedded", device="cpu", assets=assets)
     assert declared.availability("foundhand").ok
     assert not declared.manifest.availability("embedded", ["handbooster-authors"]).ok
+    (assets / "models.local.toml").unlink()
+    assert not Engine("embedded", device="cpu", assets=assets).availability("foundhand").ok
 
 
 def test_the_example_speaks_the_protocol(tmp_path):
