@@ -139,6 +139,14 @@ def _resized(picture: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS))
 
 
+def sent(tensor: Tensor, device: str) -> Tensor:
+    """On `device`. A GPU gets it from pinned memory, in the order of its work: a plain copy would wait until all
+    that it has been told before is done, and leave it without work while the next step is put together."""
+    if not device.startswith("cuda"):
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 class TextBank:
     """Frozen text states by text, each encoded once, kept in half precision in one table on `device`.
 
@@ -169,7 +177,7 @@ class TextBank:
         for start in range(0, len(new), 256):
             chunk = new[start : start + 256]
             self._put(chunk, self.encoder(chunk).half())
-        return torch.tensor([self._rows[t] for t in texts], device=self.device)
+        return sent(torch.tensor([self._rows[t] for t in texts]), self.device)
 
     def _put(self, texts: list[str], states: Tensor) -> None:
         import torch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.train.data import Pictures, TextBank
+from engine.train.data import Pictures, TextBank, sent
 from engine.train.recipe import Recipe
 from engine.types import UserError
 
@@ -112,7 +112,7 @@ class World:
         import torch
 
         chosen = torch.from_numpy(self.images[np.asarray(index)])
-        return chosen.to(self.latents.device).permute(0, 3, 1, 2).float() / 255
+        return sent(chosen, self.device).permute(0, 3, 1, 2).float() / 255
 
     def hand_weights(self, index: np.ndarray, factor: float) -> Tensor | None:
         """(B, 1, h, w), mean 1: latent cells that hold some of the hand count `factor` times as much."""
@@ -131,7 +131,7 @@ class World:
     def _at(self, index: np.ndarray) -> Tensor:
         import torch
 
-        return torch.from_numpy(np.asarray(index, dtype=np.int64)).to(self.latents.device)
+        return sent(torch.from_numpy(np.asarray(index, dtype=np.int64)), self.device)
 
     def noised(self, x0: Tensor, generator, early: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
         """x0 (B, C, h, w) -> noisy latents, timesteps (B,), target.
