@@ -17,21 +17,10 @@ from pathlib import Path
 from engine.train.recipe import Recipe, load_recipe
 from engine.types import UserError
 
+BRANCHES = ("controlnet-depth", "handbooster", "attentionhand", "foundhand")
 STAGES = (
-    "autoencoder",
-    "latents",
-    "base",
-    "controlnet",
-    "sesahand",
-    "hand1000",
-    "sd_ft",
-    "controlnet-depth",
-    "handbooster",
-    "attentionhand",
-    "foundhand",
-    "ship",
-)
-BRANCHES = ("controlnet-depth", "handbooster", "attentionhand", "foundhand")  # fmt: skip
+    "autoencoder", "latents", "base", "controlnet", "sesahand", "hand1000", "sd_ft", *BRANCHES, "ship",
+)  # fmt: skip
 
 
 def parse(argv: list[str] | None) -> tuple[list[str], Recipe, Path, bool]:

@@ -17,7 +17,7 @@ SCALE = 20.0  # their scale factor
 RANGE = (1.0, 0.5)  # its share at the noisiest and at the cleanest timestep
 SHARPNESS = 100.0  # of the softmax over the words, without the first token
 BLUR = (0.5, 3)  # deviation and size of the kernel, in cells of the map
-LAYERS = 4  # maps of a quarter of the latents' side: 16 x 16 of Stable Diffusion's 64 x 64
+DOWN = 4  # maps of a quarter of the latents' side: 16 x 16 of Stable Diffusion's 64 x 64
 
 
 class Maps(Control):
@@ -60,7 +60,7 @@ def excited(unet: UNet2DConditionModel, noisy: Tensor, t: Tensor, text: Tensor, 
     """The noisy latents (batch, channels, rows, columns) after one step down `neglect`; no gradient goes through."""
     import torch
 
-    shape = tuple(side // LAYERS for side in noisy.shape[2:])
+    shape = tuple(side // DOWN for side in noisy.shape[2:])
     maps = Maps(shape[0] * shape[1])
     moved = noisy.detach().requires_grad_(True)
     with torch.enable_grad(), attend(unet, [maps]):

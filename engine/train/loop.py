@@ -139,7 +139,6 @@ def fit(stage: Stage, settings: StageSettings, folder: Path, *, seed: int = 0) -
     writer = SummaryWriter(str(folder / "log")) if accelerator.is_main_process and not done else None
 
     last_save = last_sample = time.monotonic()
-    torch.backends.cudnn.benchmark = settings.benchmark
     with norms_as_given() if settings.half_norms else nullcontext():
         while not done and step < settings.steps and spent < settings.minutes * 60:
             began = time.monotonic()

@@ -31,7 +31,6 @@ class StageSettings:
     clip: float = 1.0  # gradient norm
     precision: str = "no"  # accelerate's: no | bf16 | fp16
     half_norms: bool = False  # with bf16 on a GPU: norms in it too
-    benchmark: bool = False  # cuDNN times its convolutions first: where one process has the GPU
     channels_last: bool = True
     compile: bool = False
     save_every_s: float = 120.0
@@ -73,6 +72,11 @@ class Recipe:
     def borrows(self) -> bool:
         """Whether the frozen models are those of a profile that was not trained here."""
         return self.profile != "embedded"
+
+    def kept_rank(self, stage: str, otherwise: int) -> int:
+        """Of the stage's stored difference: the one it learnt at, if it learnt at one."""
+        low = self.stage(stage).options.get("low_rank")
+        return low["rank"] if low else otherwise
 
     def stage(self, name: str) -> StageSettings:
         if name not in self.stages:

@@ -153,12 +153,12 @@ def ship(made: Made, recipe: Recipe, assets: Path) -> dict[str, Any]:
     def whole(name: str, model) -> None:
         save_half(model, root / name)
 
-    def difference(stage: str, name: str, tuned, base, rank: int = recipe.rank) -> None:
-        low = recipe.stages[stage].options.get("low_rank")  # what it learnt at is what is kept
-        rank = low["rank"] if low else rank
-        (root / name).mkdir(parents=True, exist_ok=True)
-        kept = save_difference(root / name / DIFFERENCE, tuned.state_dict(), base.state_dict(), rank=rank)
-        report["kept"][name] = round(kept, 4)
+    def difference(stage: str, tuned, base, *, folder: str = "", rank: int = recipe.rank) -> None:
+        path = root / (folder or stage)
+        path.mkdir(parents=True, exist_ok=True)
+        rank = recipe.kept_rank(stage, rank)
+        kept = save_difference(path / DIFFERENCE, tuned.state_dict(), base.state_dict(), rank=rank)
+        report["kept"][path.name] = round(kept, 4)
 
     if not recipe.start:
         whole("vae", made.vae)
@@ -168,15 +168,15 @@ def ship(made: Made, recipe: Recipe, assets: Path) -> dict[str, Any]:
     if made.controlnet is not None:
         whole("controlnet", made.controlnet)
     if made.sesahand is not None:
-        difference("sesahand", "sesahand", made.sesahand, made.start)
+        difference("sesahand", made.sesahand, made.start)
     for tuned in made.hand1000:
         folder = _entry("hand1000", tuned).replace("/", "-")
-        difference("hand1000", folder, tuned.unet, made.unet)
+        difference("hand1000", tuned.unet, made.unet, folder=folder)
         save_gestures(root / folder, tuned.gestures())
     for tuned in made.sd_ft:
-        difference("sd_ft", _entry("sd_ft", tuned).replace("/", "-"), tuned.unet, made.unet)
+        difference("sd_ft", tuned.unet, made.unet, folder=_entry("sd_ft", tuned).replace("/", "-"))
     for name, branch in made.branches.items():
-        difference(name, name, branch, made.start_of(branch), recipe.rank // 3)
+        difference(name, branch, made.start_of(branch), rank=recipe.rank // 3)
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.name != "weights.json":
             report["files"][str(path.relative_to(root))] = {

@@ -270,7 +270,7 @@ class TestExcite:
     def test_a_step_makes_hand_words_less_neglected_and_leaves_other_pictures_alone(self, recipe):
         from engine.attention import attend
         from engine.train.diffusion import build_unet
-        from engine.train.excite import LAYERS, Maps, excited, neglect
+        from engine.train.excite import DOWN, Maps, excited, neglect
 
         unet = build_unet(recipe).requires_grad_(False)
         draw = torch.Generator().manual_seed(0)
@@ -281,10 +281,10 @@ class TestExcite:
         hands[0, 3] = True
 
         def value(x):
-            maps = Maps((16 // LAYERS) ** 2)
+            maps = Maps((16 // DOWN) ** 2)
             with torch.no_grad(), attend(unet, [maps]):
                 unet(x, t, text)
-            return neglect(torch.stack(maps.found).mean(0), hands, (16 // LAYERS,) * 2)
+            return neglect(torch.stack(maps.found).mean(0), hands, (16 // DOWN,) * 2)
 
         moved = excited(unet, noisy, t, text, hands)
         assert torch.equal(moved[1], noisy[1])
