@@ -2,7 +2,8 @@
 
 A background job: `tune` is a generator that yields after each step, so its caller shows progress and
 cancels by closing it. Steps and learning rates are those of the notebook that Hand1000 builds on
-(papers/hand1000.md 4.2). `python -m engine.imagic` makes the weights of a gesture from a picture of it.
+(papers/hand1000.md 4.2). `python -m engine.imagic` makes the weights of a gesture from a picture of it, or from
+the first one of a corpus with its caption.
 """
 
 from __future__ import annotations
@@ -139,14 +140,13 @@ def save(folder: Path, tuned: Tuned, base: nn.Module, base_name: str, *, rank: i
 
 def main(arguments: list[str] | None = None) -> int:
     from engine.engine import Engine
-    from engine.image import fit, open_image
-    from engine.methods.base import phrase_of
+    from engine.image import fit
 
     parser = argparse.ArgumentParser(prog="engine.imagic", description=__doc__.splitlines()[0])
-    parser.add_argument("picture", type=Path)
+    parser.add_argument("picture", type=Path, help="a picture, or the folder of a corpus")
     parser.add_argument("gesture", help="its weights are called METHOD/GESTURE")
     parser.add_argument("--method", choices=tuple(BASES), default="imagic")
-    parser.add_argument("--prompt", help="what the picture shows; by default the gesture's phrase")
+    parser.add_argument("--prompt", help="what the picture shows; by default its caption or the gesture's phrase")
     parser.add_argument("--profile", default="embedded")
     parser.add_argument("--embedding-steps", type=int, default=Recipe.embedding_steps)
     parser.add_argument("--unet-steps", type=int, default=Recipe.unet_steps)
@@ -154,8 +154,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         engine = Engine(options.profile)
-        picture = fit(open_image(options.picture), engine.profile.size)
-        prompt = options.prompt or f"a person {phrase_of(options.gesture)}"
+        picture, caption = _example(options.picture, options.gesture)
+        picture, prompt = fit(picture, engine.profile.size), options.prompt or caption
         recipe = Recipe(embedding_steps=options.embedding_steps, unet_steps=options.unet_steps)
         job = engine.tune_imagic(options.gesture, picture, prompt, recipe, method=options.method)
         for progress in _logged(job):
@@ -164,6 +164,19 @@ def main(arguments: list[str] | None = None) -> int:
         logger.error("%s", error)
         return 1
     return 0
+
+
+def _example(path: Path, gesture: str) -> tuple[np.ndarray, str]:
+    """The picture at `path` or the first of that gesture in the corpus there, and what it shows."""
+    from engine.image import open_image
+    from engine.methods.base import phrase_of
+
+    if not path.is_dir():
+        return open_image(path), f"a person {phrase_of(gesture)}"
+    from engine.evaluate.cases import load_cases
+
+    case, *_ = load_cases(path, 1, split="train", gestures=(gesture,))
+    return case.image, case.prompt("phrase")
 
 
 def _logged(job: Iterator[Progress], every: int = 50) -> Iterator[Progress]:
