@@ -91,7 +91,8 @@ def tune(
         unet.requires_grad_(stage == "unet")
         optimiser = torch.optim.Adam(parameters, lr=lr)
         for _ in range(steps):
-            loss = denoising_loss(unet, latents, embedding, models.scheduler, generator)
+            with models.weights.mixed_precision():
+                loss = denoising_loss(unet, latents, embedding, models.scheduler, generator)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -146,7 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("picture", type=Path, help="a picture, or the folder of a corpus")
     parser.add_argument("gesture", help="its weights are called METHOD/GESTURE")
     parser.add_argument("--method", choices=tuple(BASES), default="imagic")
-    parser.add_argument("--prompt", help="what the picture shows; by default its caption or the gesture's phrase")
+    parser.add_argument(
+        "--prompt", help="what the picture shows; by default its caption or the gesture's phrase"
+    )
     parser.add_argument("--profile", default="embedded")
     parser.add_argument("--embedding-steps", type=int, default=Recipe.embedding_steps)
     parser.add_argument("--unet-steps", type=int, default=Recipe.unet_steps)
