@@ -147,7 +147,8 @@ class Engine:
         with self._lock:
             base = imagic.BASES[method]
             models = self.weights.models_for(base)
-        job = imagic.tune(models, picture, prompt, recipe or imagic.Recipe())
+        recipe = recipe or imagic.Recipe()
+        job = imagic.tune(models, picture, prompt, recipe)
         try:
             while True:
                 try:
@@ -156,7 +157,7 @@ class Engine:
                 except StopIteration as end:
                     entry = f"{method}/{name}"
                     folder = self.manifest.folder(self.profile.name, entry)
-                    imagic.save(folder, end.value, models.unet, base)
+                    imagic.save(folder, end.value, models.unet, base, rank=recipe.rank or 16)
                     self.weights.forget(entry)
                     return
                 yield progress

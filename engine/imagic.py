@@ -14,6 +14,7 @@ import json
 import logging
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,6 +42,8 @@ class Recipe:
     unet_steps: int = 1000
     unet_lr: float = 1e-6
     seed: int = 0
+    # Where given, stage 2 teaches the cross-attention alone, as factors of this rank: a hundredth of the size.
+    rank: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,27 +81,43 @@ def tune(
     with torch.no_grad():
         latents = models.encode(to_tensor(picture)).float()
         plain = models.text([prompt]).to(models.device).float()
-    unet = copy.deepcopy(models.unet).float().train()
-    embedding = plain.clone().requires_grad_()
+    unet = copy.deepcopy(models.unet).float().train().requires_grad_(False)
+    embedding = plain.clone()
 
-    stages = (
-        ("embedding", [embedding], recipe.embedding_steps, recipe.embedding_lr),
-        ("unet", list(unet.parameters()), recipe.unet_steps, recipe.unet_lr),
-    )
-    done = 0
-    for stage, parameters, steps, lr in stages:
-        embedding.requires_grad_(stage == "embedding")
-        unet.requires_grad_(stage == "unet")
-        optimiser = torch.optim.Adam(parameters, lr=lr)
-        for _ in range(steps):
+    def steps(stage: str, learning: list[Tensor], first: int, count: int, lr: float) -> Iterator[Progress]:
+        optimiser = torch.optim.Adam(learning, lr=lr)
+        for index in range(first, first + count):
             with models.weights.mixed_precision():
                 loss = denoising_loss(unet, latents, embedding, models.scheduler, generator)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            yield Progress(stage=stage, index=done, total=total, loss=loss.item())
-            done += 1
+            yield Progress(stage=stage, index=index, total=total, loss=loss.item())
+
+    embedding.requires_grad_()
+    yield from steps("embedding", [embedding], 0, recipe.embedding_steps, recipe.embedding_lr)
+    embedding.requires_grad_(False)
+    with _learning(unet, models.unet, recipe) as parameters:
+        yield from steps("unet", parameters, recipe.embedding_steps, recipe.unet_steps, recipe.unet_lr)
     return Tuned(embedding=embedding.detach()[0], unet=unet.eval().requires_grad_(False), prompt=prompt)
+
+
+@contextmanager
+def _learning(unet: nn.Module, base: nn.Module, recipe: Recipe) -> Iterator[list[Tensor]]:
+    """What stage 2 teaches: every parameter, or factors of the cross-attention's matrices."""
+    if recipe.rank is None:
+        yield list(unet.requires_grad_(True).parameters())
+        return
+    import torch
+
+    from engine.train.low_rank import factored
+
+    for name, parameter in unet.named_parameters():
+        parameter.requires_grad_("attn2" in name and parameter.ndim > 1)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(recipe.seed)
+        with factored(unet, base, recipe.rank):
+            yield [parameter for parameter in unet.parameters() if parameter.requires_grad]
 
 
 def denoising_loss(
@@ -126,7 +145,7 @@ def save(folder: Path, tuned: Tuned, base: nn.Module, base_name: str, *, rank: i
 
     folder.mkdir(parents=True, exist_ok=True)
     save_difference(folder / DIFFERENCE, tuned.unet.state_dict(), base.state_dict(), rank=rank)
-    save_file({"embedding": tuned.embedding.cpu().contiguous()}, folder / EMBEDDINGS)
+    save_file({"embedding": tuned.embedding.half().cpu().contiguous()}, folder / EMBEDDINGS)
     entry = {
         "kind": "unet",
         "base": base_name,
@@ -153,13 +172,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="embedded")
     parser.add_argument("--embedding-steps", type=int, default=Recipe.embedding_steps)
     parser.add_argument("--unet-steps", type=int, default=Recipe.unet_steps)
+    parser.add_argument("--unet-lr", type=float, default=Recipe.unet_lr)
+    parser.add_argument("--rank", type=int, help="teach the cross-attention alone, as factors of this rank")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         engine = Engine(options.profile)
         picture, caption = _example(options.picture, options.gesture)
         picture, prompt = fit(picture, engine.profile.size), options.prompt or caption
-        recipe = Recipe(embedding_steps=options.embedding_steps, unet_steps=options.unet_steps)
+        recipe = Recipe(
+            embedding_steps=options.embedding_steps,
+            unet_steps=options.unet_steps,
+            unet_lr=options.unet_lr,
+            rank=options.rank,
+        )
         job = engine.tune_imagic(options.gesture, picture, prompt, recipe, method=options.method)
         for progress in _logged(job):
             logger.debug("%s", progress)

@@ -36,7 +36,8 @@ def factored(model: nn.Module, base: nn.Module, rank: int) -> Iterator[None]:
     the factors learn in their place; afterwards they are plain weights again.
 
     Weights that a factored form would not make smaller, biases and norms stay as they are. Only what requires
-    gradients takes part: frozen weights keep the base's values.
+    gradients takes part: frozen weights keep the base's values. Where nothing was learnt yet the factors begin as
+    LoRA's do: `up` zero, `down` random.
     """
     import torch
     from torch.nn.utils import parametrize
@@ -46,8 +47,10 @@ def factored(model: nn.Module, base: nn.Module, rank: int) -> Iterator[None]:
             super().__init__()
             u, s, v = torch.linalg.svd(difference, full_matrices=False)
             root = s[:rank].sqrt()
-            self.up = torch.nn.Parameter(u[:, :rank] * root)
-            self.down = torch.nn.Parameter(root[:, None] * v[:rank])
+            up, down = u[:, :rank] * root, root[:, None] * v[:rank]
+            if not difference.any():  # nothing to begin from, and two zeros would never learn: LoRA's start
+                down = torch.randn_like(down) / down.shape[1] ** 0.5
+            self.up, self.down = torch.nn.Parameter(up), torch.nn.Parameter(down)
 
         def forward(self, weight: torch.Tensor) -> torch.Tensor:
             return weight + (self.up @ self.down).view_as(weight)
