@@ -156,7 +156,7 @@ class Engine:
                         progress = next(job)
                 except StopIteration as end:
                     entry = f"{method}/{name}"
-                    folder = self.manifest.folder(self.profile.name, entry)
+                    folder = self.manifest.made_folder(self.profile.name, entry)
                     imagic.save(folder, end.value, models.unet, base, rank=recipe.rank or 16)
                     self.weights.forget(entry)
                     return

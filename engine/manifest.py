@@ -19,9 +19,8 @@ from typing import Any
 from engine.types import SamplerSpec, UserError
 
 ASSETS = Path(__file__).parent.parent / "assets"
-ENTRY = (
-    "entry.json"  # describes an entry in its own folder, in place of models.toml: weights that were made here
-)
+ENTRY = "entry.json"  # describes an entry in its own folder, in place of models.toml
+MADE = "made"  # the folder of weights that this machine made, beside the shipped ones
 OUTSIDE = "outside"  # the kind of an entry that is another program: engine/outside.py
 DIFFERENCE = "difference.safetensors"  # in place of a model's own file, for an entry with a base
 
@@ -196,8 +195,8 @@ class Manifest:
     def entry(self, profile: str, name: str) -> Entry:
         """The entry of that name, or of its part before '/', after following aliases."""
         table = self._entries.get(profile, {})
-        if name not in table and (made := self._made_here(profile, name)):
-            return made
+        if name not in table and (described := self._self_described(profile, name)):
+            return described
         found = name if name in table else name.partition("/")[0]
         for _ in range(4):
             if "alias" not in table.get(found, {}):
@@ -229,19 +228,25 @@ class Manifest:
         """Where an entry's files lie, unless it says otherwise."""
         return self.assets / "weights" / profile / name.replace("/", "-")
 
-    def _made_here(self, profile: str, name: str) -> Entry | None:
-        """An entry that describes itself in its folder."""
-        try:
-            table = json.loads((self.folder(profile, name) / ENTRY).read_text(encoding="utf-8"))
-            return self._entry(profile, name, table)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(
-                f"The weights '{name}' have a damaged {ENTRY}: {error}.", code="bad_file"
-            ) from None
+    def made_folder(self, profile: str, name: str) -> Path:
+        """Where weights that are made on this machine go; they come before shipped ones of their name."""
+        return self.assets / "weights" / profile / MADE / name.replace("/", "-")
 
-    def _entry(self, profile: str, name: str, table: dict[str, Any]) -> Entry:
+    def _self_described(self, profile: str, name: str) -> Entry | None:
+        for folder in (self.made_folder(profile, name), self.folder(profile, name)):
+            try:
+                table = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
+                return self._entry(profile, name, table, folder)
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, TypeError) as error:
+                raise UserError(
+                    f"The weights '{name}' have a damaged {ENTRY}: {error}.", code="bad_file"
+                ) from None
+        return None
+
+    def _entry(self, profile: str, name: str, table: dict[str, Any], place: Path | None = None) -> Entry:
+        """`place`: its folder, where the table does not say another."""
         if "package" in table:
             folder = Path(str(importlib.resources.files(table.pop("package"))))
         elif "path" in table:
@@ -249,7 +254,7 @@ class Manifest:
         elif "repo" in table or "builtin" in table:
             folder = None
         else:
-            folder = self.folder(profile, name)
+            folder = place or self.folder(profile, name)
         return Entry(name=name, profile=profile, folder=folder, **table)
 
     def availability(self, profile: str, names: Iterable[str]) -> Availability:

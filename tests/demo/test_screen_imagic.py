@@ -70,7 +70,7 @@ def test_a_photo_goes_before_the_column(page, world, session, told, tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(encode(np.full((90, 120, 3), 200, np.uint8)))
     list(tune(page, session))
-    folder = world.engine.manifest.folder("tiny", "imagic/ok")
+    folder = world.engine.manifest.made_folder("tiny", "imagic/ok")
     of_column = (folder / "embeddings.safetensors").read_bytes()
     list(tune(page, session, photo=str(path)))
     assert (folder / "embeddings.safetensors").read_bytes() != of_column
@@ -84,7 +84,7 @@ def test_stopping_leaves_nothing(page, world, session, told):
     assert running == [True, False]
     assert not told
     assert not world.is_available("imagic")
-    assert not world.engine.manifest.folder("tiny", "imagic/ok").exists()
+    assert not world.engine.manifest.made_folder("tiny", "imagic/ok").exists()
 
 
 def test_without_a_picture_it_says_so(page, session, told):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,8 +11,9 @@ import torch
 from engine import imagic, tiny
 from engine.engine import Engine
 from engine.imagic import Recipe, denoising_loss, tune
-from engine.manifest import ASSETS
+from engine.manifest import ASSETS, DIFFERENCE
 from engine.types import UserError
+from engine.weights import load_difference
 
 FAST = Recipe(embedding_steps=3, unet_steps=2, embedding_lr=1e-2, unet_lr=1e-4)
 
@@ -104,7 +106,7 @@ def test_the_loss_knows_the_prediction_type(prediction):
 
 def test_what_was_tuned_can_be_asked_for(lab, picture, request_ok):
     request = replace(request_ok, gesture="ok")
-    assert not lab.manifest.folder("tiny", "imagic/mine").exists()
+    assert not lab.manifest.made_folder("tiny", "imagic/mine").exists()
     list(lab.tune_imagic("mine", picture, "a hand", FAST))
     assert lab.availability("imagic").ok
     plan = lab.plan("imagic", request, name="mine")
@@ -130,13 +132,48 @@ def test_tuning_may_begin_from_tuned_weights(lab, picture, request_ok):
     assert 0 < max(distance) < 0.01
 
 
+def test_at_a_rank_only_the_cross_attention_learns(lab, picture, request_ok):
+    before = lab.weights.component("unet").state_dict()
+    list(lab.tune_imagic("mine", picture, "a hand", replace(FAST, rank=1, unet_lr=1e-2)))
+    changes = load_difference(lab.manifest.made_folder("tiny", "imagic/mine") / DIFFERENCE)
+    assert changes
+    assert all("attn2" in name for name in changes)
+    for name, change in changes.items():
+        assert change.any()
+        assert np.linalg.matrix_rank(change.numpy(), tol=1e-3 * change.abs().max().item()) == 1
+        assert change.numel() == before[name].numel()
+
+
+def test_own_weights_come_before_shipped_ones(lab, picture, request_ok):
+    for name, seed in (("shipped", 0), ("mine", 1)):
+        list(lab.tune_imagic(name, picture, "a hand", replace(FAST, seed=seed)))
+    shipped, mine = (lab.manifest.made_folder("tiny", f"imagic/{name}") for name in ("shipped", "mine"))
+    folder = lab.manifest.folder("tiny", "imagic/mine")
+    shipped.rename(folder)
+    assert lab.manifest.entry("tiny", "imagic/mine").folder == mine
+    shutil.rmtree(mine)
+    assert lab.manifest.entry("tiny", "imagic/mine").folder == folder
+
+
+def test_a_corpus_gives_its_first_picture_of_the_gesture(tmp_path, monkeypatch):
+    asked = []
+
+    def load_cases(*args, **kwargs):
+        asked.append((args, kwargs))
+        return [SimpleNamespace(image="its picture", prompt=lambda style: f"its {style} caption")]
+
+    monkeypatch.setattr("engine.evaluate.cases.load_cases", load_cases)
+    assert imagic._example(tmp_path, "ok") == ("its picture", "its phrase caption")
+    assert asked == [((tmp_path, 1), {"split": "train", "gestures": ("ok",)})]
+
+
 def test_a_cancelled_job_leaves_nothing(lab, picture, request_ok):
     job = lab.tune_imagic("mine", picture, "a hand", FAST)
     next(job)
     assert lab.result(lab.plan("sd", request_ok)).image.any(), "a run takes its turn between two steps"
     job.close()
     assert not lab._lock.locked()
-    assert not lab.manifest.folder("tiny", "imagic/mine").exists()
+    assert not lab.manifest.made_folder("tiny", "imagic/mine").exists()
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", "a b"])
@@ -146,7 +183,7 @@ def test_names_stay_in_their_folder(lab, picture, name):
 
 
 def test_a_damaged_description_is_one_sentence(lab, request_ok):
-    folder = lab.manifest.folder("tiny", "imagic/mine")
+    folder = lab.manifest.made_folder("tiny", "imagic/mine")
     folder.mkdir(parents=True)
     (folder / imagic.ENTRY).write_text("{")
     with pytest.raises(UserError) as error:
