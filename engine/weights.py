@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -338,13 +338,15 @@ def save_difference(
     base: Mapping[str, Tensor],
     *,
     rank: int | None = None,
+    keep: float = 1.0,
     dtype: torch.dtype | None = None,
 ) -> float:
     """Stores tuned - base as safetensors; returns the share of the difference's energy that was kept.
 
     A tensor of two or more axes, seen as (first axis, rest), becomes `<name>.up` (m, rank) and `<name>.down`
     (rank, n), its best approximation, where that is smaller; everything else `<name>.diff`. Tensors that did
-    not change are left out. Without a rank everything is kept whole.
+    not change are left out. Without a rank everything is kept whole. Of the factors, those with the least
+    energy for their size go too, as long as `keep` of what the rank keeps is left.
     """
     import torch
     from safetensors.torch import save_file
@@ -352,6 +354,7 @@ def save_difference(
     if tuned.keys() != base.keys():
         raise ValueError("the tuned model and its base have different tensors")
     out: dict[str, Tensor] = {}
+    factors: dict[str, tuple[Tensor, Tensor, Tensor]] = {}  # u (m, rank), s (rank,), v (rank, n)
     energy = lost = 0.0
     dtype = dtype or torch.float16
     for name, value in tuned.items():
@@ -362,12 +365,28 @@ def save_difference(
         matrix = difference.reshape(len(difference), -1) if difference.ndim > 1 else None
         if rank and matrix is not None and rank * sum(matrix.shape) < matrix.numel():
             u, s, v = torch.linalg.svd(matrix, full_matrices=False)
-            root = s[:rank].sqrt()
-            out[f"{name}.up"] = u[:, :rank] * root
-            out[f"{name}.down"] = root[:, None] * v[:rank]
+            factors[name] = u[:, :rank], s[:rank], v[:rank]
             lost += float(s[rank:].square().sum())
         else:
             out[f"{name}.diff"] = difference
+    cheapest = sorted(
+        (float(one) ** 2 / (len(u) + v.shape[1]), float(one) ** 2, name)
+        for name, (u, s, v) in factors.items()
+        for one in s
+    )
+    spare = (1 - keep) * (energy - lost)
+    dropped: Counter[str] = Counter()
+    for _, one, name in cheapest:
+        if one > spare:
+            break
+        spare -= one
+        lost += one
+        dropped[name] += 1
+    for name, (u, s, v) in factors.items():
+        if left := len(s) - dropped[name]:
+            root = s[:left].sqrt()
+            out[f"{name}.up"] = u[:, :left] * root
+            out[f"{name}.down"] = root[:, None] * v[:left]
     if dtype == torch.float16:  # bfloat16's seven bits of mantissa, as `ship.save_half` keeps them
         out = {name: value.to(torch.bfloat16) for name, value in out.items()}
     out = {name: value.to(dtype).contiguous() for name, value in out.items()}

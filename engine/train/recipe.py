@@ -78,6 +78,10 @@ class Recipe:
         low = self.stage(stage).options.get("low_rank")
         return low["rank"] if low else otherwise
 
+    def kept_share(self, stage: str) -> float:
+        """Of the energy of that difference: what must be left when its least useful factors go."""
+        return self.stage(stage).options.get("low_rank", {}).get("keep", 1.0)
+
     def stage(self, name: str) -> StageSettings:
         if name not in self.stages:
             raise UserError(f"The recipe {self.name!r} has no stage {name!r}; it has {sorted(self.stages)}.")

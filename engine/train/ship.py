@@ -156,8 +156,13 @@ def ship(made: Made, recipe: Recipe, assets: Path) -> dict[str, Any]:
     def difference(stage: str, tuned, base, *, folder: str = "", rank: int = recipe.rank) -> None:
         path = root / (folder or stage)
         path.mkdir(parents=True, exist_ok=True)
-        rank = recipe.kept_rank(stage, rank)
-        kept = save_difference(path / DIFFERENCE, tuned.state_dict(), base.state_dict(), rank=rank)
+        kept = save_difference(
+            path / DIFFERENCE,
+            tuned.state_dict(),
+            base.state_dict(),
+            rank=recipe.kept_rank(stage, rank),
+            keep=recipe.kept_share(stage),
+        )
         report["kept"][path.name] = round(kept, 4)
 
     if not recipe.start:

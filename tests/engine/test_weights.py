@@ -202,6 +202,30 @@ def test_low_rank_differences_are_exact_up_to_their_rank(tmp_path):
     assert path.stat().st_size < whole
 
 
+def test_the_least_useful_factors_go(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+
+    def unit(x):
+        return x / x.norm()
+
+    base = {"strong": torch.zeros(32, 32), "weak": torch.zeros(32, 32), "long": torch.zeros(32, 256)}
+    tuned = {
+        name: size * unit(torch.randn(value.shape, generator=generator))
+        for (name, value), size in zip(base.items(), (10.0, 0.1, 0.1), strict=True)
+    }
+    path = tmp_path / "d.safetensors"
+    all_of_it = save_difference(path, tuned, base, rank=8)
+    kept = save_difference(path, tuned, base, rank=8, keep=0.999)
+    assert 0.999 * all_of_it <= kept < all_of_it
+    back = load_difference(path)
+    assert "strong" in back
+    assert "weak" not in back
+    assert "long" not in back
+    left = save_difference(path, tuned, base, rank=8, keep=0.5)
+    assert 0.5 * all_of_it <= left < kept
+    assert torch.linalg.matrix_rank(load_difference(path)["strong"], tol=1e-2) < 8
+
+
 def test_a_foreign_difference_is_refused(tmp_path):
     path = tmp_path / "d.safetensors"
     save_difference(path, {"other": torch.ones(3)}, {"other": torch.zeros(3)})
